@@ -1,0 +1,3 @@
+"""The agent that runs inside a Stead workspace."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,25 @@
+"""What plugins import. Nothing here imports the rest of Stead."""
+
+from stead.api.hookspecs import hookimpl
+from stead.api.records import (
+    CredentialsReport,
+    Event,
+    NoSettings,
+    OwnedResource,
+    Platform,
+    PlatformSpec,
+    ProviderSpec,
+    StarterTemplate,
+)
+
+__all__ = [
+    "CredentialsReport",
+    "Event",
+    "NoSettings",
+    "OwnedResource",
+    "Platform",
+    "PlatformSpec",
+    "ProviderSpec",
+    "StarterTemplate",
+    "hookimpl",
+]

@@ -1,0 +1,3 @@
+"""Stead on Docker."""
+
+VERSION = "0.1.0"

@@ -95,7 +95,10 @@ class PluginFailure(SteadError):
 
 
 class ProviderFailure(SteadError):
-    """A provider could not do what was asked. ``field`` is the attribute to point at (``"image"``, ``"disk[0].size"``)."""
+    """A provider could not do what was asked.
+
+    ``field`` is the attribute to point at: ``"image"``, ``"disk[0].size"``.
+    """
 
     reason = "provider_failure"
 

@@ -7,7 +7,6 @@ belongs to exactly one plugin.
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -46,11 +45,10 @@ class HookManager:
 
     def call(self, name: str, hook: str, /, **arguments: Any) -> Any:
         """Call ``hook`` of the plugin ``name``; ``None`` where it does not implement it."""
-        function = self._implementation(name, hook)
-        if function is None:
-            return None
-        accepted = inspect.signature(function).parameters
-        return function(**{key: value for key, value in arguments.items() if key in accepted})
+        plugin = self._manager.get_plugin(name)
+        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        results = self._manager.subset_hook_caller(hook, others)(**arguments)
+        return results[0] if results else None
 
     def trace(self, write: Callable[[str], None]) -> Callable[[], None]:
         """Send a line for each registration and call to ``write``; returns the way to stop it."""
@@ -62,14 +60,6 @@ class HookManager:
             self._manager.trace.root.setwriter(None)
 
         return stop
-
-    def _implementation(self, name: str, hook: str) -> Callable[..., Any] | None:
-        plugin = self._manager.get_plugin(name)
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        for implementation in caller.get_hookimpls():
-            if implementation.plugin is plugin:
-                return implementation.function
-        return None
 
     def _refuse_unknown_hooks(self, name: str, plugin: object) -> None:
         known = [entry for entry in dir(hookspecs) if entry.startswith("stead_")]

@@ -1,0 +1,83 @@
+# Shell functions of ./run and ./test: a virtual environment with everything installed, web assets, agent bundle.
+# Sourced from the root of the repository. Sets STEAD_PYTHON.
+
+stead_say() { echo "stead: $*" >&2; }
+
+stead_is_debian_root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+
+stead_apt() {
+    # Debian packages that are not installed yet; one apt-get call, only where something is missing.
+    missing=""
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    stead_say "installing$missing"
+    apt-get update -q >/dev/null
+    # shellcheck disable=SC2086 # one word for each package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+}
+
+stead_find_python() {
+    for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
+        [ -n "$candidate" ] || continue
+        command -v "$candidate" >/dev/null 2>&1 || continue
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+            echo "$candidate"
+            return 0
+        fi
+    done
+    stead_say "Python 3.11, 3.12 or 3.13 is needed and none was found. Install python3, or set PYTHON."
+    return 1
+}
+
+stead_venv() {
+    [ -x .venv/bin/python ] && [ -x .venv/bin/pip ] && return 0
+    python=$(stead_find_python)
+    rm -rf .venv
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        if stead_is_debian_root; then
+            stead_apt python3-venv
+        else
+            stead_say "This Python cannot make virtual environments. Run: apt-get install python3-venv"
+            return 1
+        fi
+    fi
+    "$python" -m venv .venv
+}
+
+stead_digest() { cat "$@" 2>/dev/null | cksum | tr ' ' -; }
+
+stead_setup() {
+    # $1: "run" (what it takes to serve) or "test" (the tools of the suite, too)
+    STEAD_PYTHON=$PWD/.venv/bin/python
+    export STEAD_PYTHON
+    stead_venv
+    mkdir -p .cache
+    extras=build
+    [ "$1" = test ] && extras=dev,build
+    wanted=$extras-$(stead_digest constraints.txt setup.cfg agent/setup.cfg plugins/*/setup.cfg)
+    if [ "$(cat .cache/installed 2>/dev/null || true)" != "$wanted" ]; then
+        if [ "$1" = test ] || [ "$(cat .cache/installed 2>/dev/null || true)" != "dev,$wanted" ]; then
+            stead_say "installing Stead and its plugins into .venv"
+            set -- -c constraints.txt -e ".[$extras]" -e "agent[bundle]"
+            for plugin in plugins/*/setup.cfg; do set -- "$@" -e "$(dirname "$plugin")"; done
+            "$STEAD_PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
+            echo "$wanted" > .cache/installed
+        fi
+    fi
+    "$STEAD_PYTHON" -m stead.web.build_assets
+    "$STEAD_PYTHON" -m stead_agent_bundle .cache/agent-bundle
+    STEAD_AGENT_BUNDLE_DIR=${STEAD_AGENT_BUNDLE_DIR:-$PWD/.cache/agent-bundle}
+    export STEAD_AGENT_BUNDLE_DIR
+}
+
+stead_test_servers() {
+    # The servers that the suite starts for itself. Without root on Debian it says what it leaves out.
+    if stead_is_debian_root; then
+        stead_apt docker.io iptables iproute2 busybox-static debootstrap postgresql openssh-client openssh-server \
+            rsync git curl chromium fonts-dejavu-core putty-tools dropbear-bin procps ca-certificates
+    else
+        stead_say "not root on Debian: tests that need servers which are not installed are left out, by name, below"
+    fi
+}

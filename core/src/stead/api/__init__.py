@@ -10,6 +10,7 @@ from stead.api.records import (
     PlatformSpec,
     ProviderSpec,
     StarterTemplate,
+    Trial,
 )
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "PlatformSpec",
     "ProviderSpec",
     "StarterTemplate",
+    "Trial",
     "hookimpl",
 ]

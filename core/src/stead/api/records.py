@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from stead.api.errors import ProviderFailure
+
 if TYPE_CHECKING:
     from stead.api.provider import Provider
 
@@ -84,12 +86,34 @@ class OwnedResource:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """How to try a platform on this very machine, right now.
+
+    :param template: name of the starter template to use.
+    :param parameters: values that fit what is here (an image that is present, say).
+    :param listen: addresses of this machine at which such workspaces reach a server that runs here,
+        besides loopback.
+    """
+
+    template: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    listen: tuple[str, ...] = ()
+
+
 class Platform:
     """What a :class:`PlatformSpec`'s factory returns. Override what the platform can do."""
 
     def check_credentials(self) -> CredentialsReport:
         """Ask the platform whether the configured credentials work."""
         return CredentialsReport(ok=True, summary="Nothing to check.")
+
+    def trial(self) -> Trial:
+        """Prepare a first workspace on this machine, without asking anything.
+
+        :raises ProviderFailure: the platform cannot be tried here; the message says why.
+        """
+        raise ProviderFailure("This platform needs to be configured first.")
 
     def owned_resources(self, deployment: str) -> Sequence[OwnedResource]:
         """List everything on the platform that carries this deployment's label."""

@@ -76,7 +76,7 @@ def _sign_in(run: Run, client: steps.Client) -> None:
             return
         raise SteadError(
             f"The token in {run.token_file} is no longer good.",
-            remedy="Remove the file and start the server with `stead server` instead, or use another --data-dir.",
+            remedy="Remove the file, or use another --data-dir.",
         )
     run.password = secrets.token_urlsafe(12)
     steps.first_owner(client, run.password)

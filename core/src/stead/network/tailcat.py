@@ -88,7 +88,7 @@ class Tailcat:
         return (str(self.executable), "serve", f"--key={key.path}", str(port))
 
     def forward(self, key: SavedKey, address: str, port: int) -> tuple[str, ...]:
-        return (str(self.executable), "forward", f"--key={key.path}", address, f"127.0.0.1:0:{port}")
+        return (str(self.executable), "forward", f"--key={key.path}", address, f"0:{port}")
 
     @staticmethod
     def environment(home: Path, relay: RelayAccess, address_file: Path | None = None) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stead.api.errors import BuildCanceled, OperationTimedOut
@@ -126,6 +127,7 @@ class BuildContext:
     :param agent_tokens: tokens to keep, by Terraform address of the agent.
     :param init_scripts: ``(os, arch)`` to the agent's bootstrap script.
     :param allow_host: the host platform may be used.
+    :param directory: folder of the run that holds the template's files; the engine sets it.
     """
 
     deployment: str = ""
@@ -153,6 +155,14 @@ class BuildContext:
     external_auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_host: bool = False
     recorder: Recorder = field(default_factory=Recorder, repr=False)
+    directory: Path = Path()
+
+    def resolve(self, path: str) -> Path:
+        """A path as a template writes it: ``~`` is the home folder, and relative ones start at the template's files.
+
+        Providers run in a process with a working directory of its own, so they resolve every path by this.
+        """
+        return self.directory / Path(path).expanduser()
 
     def labels(self, key: str) -> dict[str, str]:
         """The labels that a thing created under the journal key ``key`` must carry."""

@@ -158,7 +158,7 @@ class BuildContext:
     directory: Path = Path()
 
     def resolve(self, path: str) -> Path:
-        """A path as a template writes it: ``~`` is the home folder; relative ones start at the template's files.
+        """A path as a template writes it: ``~`` is home, relative ones start at the template's files.
 
         Providers run in a process with a working directory of its own, so they resolve every path by this.
         """

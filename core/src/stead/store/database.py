@@ -1,0 +1,148 @@
+"""The one door to the database: opens it, and bounds transactions.
+
+A connection belongs to a ``with`` block and goes back to the pool at its end, so none is held while
+Terraform, a cloud or an agent is waited for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import peewee
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase, PooledSqliteDatabase
+
+from stead.api.errors import Conflict, Unavailable
+from stead.models.base import using
+from stead.models.migrate import dialect_of, migrate
+
+_SQLITE_SCHEMES = ("sqlite:///", "sqlite://")
+
+
+class Database:
+    """SQLite or PostgreSQL, pooled.
+
+    :param url: ``postgresql://…`` or ``sqlite:///PATH``.
+    :param connections: most connections at once.
+    :param timeout: longest wait for a connection or a lock, in seconds.
+    """
+
+    def __init__(self, url: str, *, connections: int = 20, timeout: float = 10.0) -> None:
+        self._url = url
+        self.peewee = _make(url, connections, timeout)
+        self.dialect = dialect_of(self.peewee)
+
+    def __repr__(self) -> str:
+        return f"<Database {self.dialect}>"
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.dialect == "postgresql"
+
+    @property
+    def listen_url(self) -> str:
+        """URL for a connection of its own, as LISTEN needs; holds a password."""
+        return self._url
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; safe while other servers do the same."""
+        with self._connection():
+            return migrate(self.peewee)
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Run queries within this block; each sees the latest committed rows."""
+        with self._connection():
+            yield
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """One transaction: committed at the end of the block, rolled back where it raises.
+
+        :raises Conflict: a unique index refused a row.
+        """
+        begin = () if self.is_postgresql else ("IMMEDIATE",)
+        with self._connection():
+            if self.peewee.transaction_depth():
+                raise RuntimeError("a transaction is open in this thread already")
+            try:
+                with self.peewee.transaction(*begin):
+                    yield
+            except peewee.IntegrityError as error:
+                raise Conflict("Somebody else has just taken that name.", remedy="Choose another one.") from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[None]:
+        opened = False
+        try:
+            if self.peewee.is_closed():
+                self.peewee.connect()
+                opened = True
+            with using(self.peewee):
+                yield
+        except (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
+            raise Unavailable(
+                f"The database does not answer: {_first_line(error)}.",
+                remedy="Check that it runs and try again.",
+            ) from error
+        finally:
+            if opened:
+                self.peewee.close()
+
+    def lock(self, name: str) -> None:
+        """Within :meth:`write`: wait until no other transaction holds the lock ``name``. SQLite has one writer anyway."""
+        if self.is_postgresql:
+            number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+            self.peewee.execute_sql("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+    def notify(self, channel: str, text: str) -> None:
+        """Send a PostgreSQL notification, committed at once."""
+        with self._connection():
+            self.peewee.execute_sql("SELECT pg_notify(%s, %s)", (channel, text))
+
+    def close(self) -> None:
+        """Close this thread's connection and all idle ones."""
+        if not self.peewee.is_closed():
+            self.peewee.close()
+        self.peewee.close_idle()
+
+
+class _Sqlite(PooledSqliteDatabase):
+    def _can_reuse(self, conn: object) -> bool:
+        return not getattr(conn, "in_transaction", False)
+
+
+def _make(url: str, connections: int, timeout: float) -> peewee.Database:
+    for scheme in _SQLITE_SCHEMES:
+        if url.startswith(scheme):
+            path = Path(url.removeprefix(scheme))
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return _Sqlite(
+                str(path),
+                max_connections=connections,
+                timeout=timeout,
+                pragmas=_pragmas(timeout),
+                check_same_thread=False,
+            )
+    return PooledPostgresqlDatabase(
+        url, max_connections=connections, timeout=timeout, connect_timeout=max(1, int(timeout))
+    )
+
+
+def _pragmas(timeout: float) -> tuple[tuple[str, str | int], ...]:
+    # synchronous is FULL: the journal of resources must survive a power cut, not only a killed process.
+    return (
+        ("journal_mode", "wal"),
+        ("synchronous", "full"),
+        ("foreign_keys", 1),
+        ("busy_timeout", int(timeout * 1000)),
+        ("cache_size", -8000),
+        ("temp_store", "memory"),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -29,17 +29,28 @@ class DataSource(Model):
 
 
 class Resource(Model):
-    """A resource type. An instance is one resource's state."""
+    """A resource type. An instance is one resource's state.
+
+    :param version: of the schema; :meth:`upgrade` reads states of older ones.
+    :param virtual: nothing exists outside of Terraform's state, so there is nothing to journal.
+    """
 
     type_name: ClassVar[str] = ""
     schema_version: ClassVar[int] = 0
+    virtual: ClassVar[bool] = False
 
     def __init_subclass__(
-        cls, *, name: str | None = None, version: int | None = None, **options: Any
+        cls,
+        *,
+        name: str | None = None,
+        version: int | None = None,
+        virtual: bool | None = None,
+        **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         cls.type_name = name or cls.type_name
         cls.schema_version = cls.schema_version if version is None else version
+        cls.virtual = cls.virtual if virtual is None else virtual
 
     def validate(self, context: Context) -> None:
         """Check what validators cannot. Values may be unknown."""

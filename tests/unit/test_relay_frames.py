@@ -332,3 +332,19 @@ def test_the_map_pins_a_self_signed_certificate() -> None:
     assert (
         "CertName" not in relay_map(RelayEndpoint("stead.example", 443, 3478))["Regions"]["900"]["Nodes"][0]
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "families"),
+    [
+        ("192.0.2.1", ("192.0.2.1", "none")),
+        ("localhost", ("127.0.0.1", "none")),
+        ("2001:db8::1", ("none", "2001:db8::1")),
+        ("stead.example", (None, None)),
+    ],
+)
+def test_the_map_says_which_families_a_literal_address_has(
+    host: str, families: tuple[str | None, str | None]
+) -> None:
+    [node] = relay_map(RelayEndpoint(host, 443, 3478))["Regions"]["900"]["Nodes"]
+    assert (node.get("IPv4"), node.get("IPv6")) == families

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,22 @@ def relay_map(endpoint: RelayEndpoint) -> dict[str, Any]:
         "STUNPort": endpoint.stun_port or -1,
         "CanPort80": False,
     }
+    node |= _families(endpoint.host)
     if endpoint.certificate_digest:
         node["CertName"] = f"sha256-raw:{endpoint.certificate_digest.lower()}"
     region = {"RegionID": REGION_ID, "RegionCode": "stead", "RegionName": "Stead", "Nodes": [node]}
     return {"Regions": {str(REGION_ID): region}}
+
+
+def _families(host: str) -> dict[str, str]:
+    """Which address families the relay has, where the host tells.
+
+    Clients probe a family that they know nothing of, and wait three seconds for it before they join.
+    """
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return {}
+    if address.version == 4:
+        return {"IPv4": str(address), "IPv6": "none"}
+    return {"IPv4": "none", "IPv6": str(address)}

@@ -1,0 +1,130 @@
+"""One stream of an agent: parked with a heartbeat, then taken and connected to a target."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from stead.api.errors import Unavailable
+from stead.network.streams.channel import Channel, Transport
+from stead.network.streams.target import Target
+
+MAX_LINE = 512
+PING = b"ping\n"
+
+
+class StreamLost(ConnectionError):
+    """The stream ended before it reached its target. Another one may work."""
+
+
+class TargetRefused(Unavailable):
+    """The agent answered, but nothing listens where the stream should lead."""
+
+
+class Stream:
+    """A channel to an agent. Until it is taken :meth:`stay_parked` reads it; then whoever took it does."""
+
+    def __init__(self, channel: Channel, agent_id: str, transport: Transport) -> None:
+        self.agent_id = agent_id
+        self.transport = transport
+        self.closed = asyncio.Event()
+        self.taken = False
+        self._loop = asyncio.get_running_loop()
+        self.heard_at = self._loop.time()
+        self._channel = channel
+        self._buffer = b""
+        self._answer: asyncio.Future[str] | None = None
+
+    # Parked
+
+    async def stay_parked(self, interval: float, silence: float) -> bool:
+        """Answer for this stream until it is taken (True) or dead (False).
+
+        :param interval: seconds between two pings.
+        :param silence: seconds without a word after which the agent is taken for gone.
+        """
+        heartbeat = asyncio.create_task(self._beat(interval, silence))
+        try:
+            return await self._listen()
+        except (ConnectionError, OSError):
+            return False
+        finally:
+            heartbeat.cancel()
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(StreamLost("the agent's stream ended"))
+
+    async def _listen(self) -> bool:
+        while line := await self.read_line():
+            self.heard_at = self._loop.time()
+            if line == "pong":
+                continue
+            if self._answer is None or line.partition(" ")[0] not in {"ok", "no"}:
+                return False
+            if not self._answer.done():
+                self._answer.set_result(line)
+            return line == "ok"
+        return False
+
+    async def _beat(self, interval: float, silence: float) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            while not self.taken:
+                await asyncio.sleep(interval)
+                if self._loop.time() - self.heard_at > silence:
+                    break
+                if not self.taken:
+                    await self._channel.write(PING)
+        if not self.taken:
+            self.abort()
+
+    async def connect(self, target: Target, patience: float) -> None:
+        """Take the stream: tell the agent where it leads, and wait for its answer.
+
+        :raises StreamLost: it died, or the agent said nothing for ``patience`` seconds.
+        :raises TargetRefused: the agent said no.
+        """
+        self.taken = True
+        if self.closed.is_set():
+            raise StreamLost("the agent's stream ended")
+        self._answer = self._loop.create_future()
+        try:
+            async with asyncio.timeout(patience):
+                await self._channel.write(target.encode())
+                answer = await self._answer
+        except (TimeoutError, OSError) as error:
+            self.abort()
+            raise StreamLost("the agent's stream did not answer") from error
+        if answer != "ok":
+            self.abort()
+            raise TargetRefused(f"The workspace refused the connection: {answer[3:] or 'no reason given'}.")
+
+    async def read_line(self) -> str:
+        """One line without its end; empty where the stream ended or the line is not one of ours."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > MAX_LINE:
+                return ""
+            data = await self._channel.read()
+            if not data:
+                return ""
+            self._buffer += data
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        return line.decode("ascii", errors="replace") if len(line) <= MAX_LINE else ""
+
+    # Taken: a channel to the target
+
+    async def read(self) -> bytes:
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+        else:
+            data = await self._channel.read()
+        self.heard_at = self._loop.time()
+        return data
+
+    async def write(self, data: bytes | memoryview) -> None:
+        await self._channel.write(data)
+
+    async def write_eof(self) -> None:
+        await self._channel.write_eof()
+
+    def abort(self) -> None:
+        self._channel.abort()
+        self.closed.set()

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stead.api.errors import InvalidInput
-from stead.domain.states import Path
 from stead.network.streams import (
     AgentUnreachable,
+    Route,
     StreamPool,
     StreamTimings,
     Target,
@@ -189,7 +189,7 @@ async def test_heartbeats_keep_a_stream_and_silence_ends_it() -> None:
     async with running(heartbeat=0.02, silence=0.2) as (pool, listener), agent_of(pool, listener) as agent:
         await agent.park()
         await until(lambda: agent.pings > 20)
-        assert pool.path("a") is Path.DIRECT
+        assert pool.path("a") is Route.DIRECT
         agent.deaf = True
         await until(lambda: pool.path("a") is None)
 
@@ -269,11 +269,11 @@ async def test_the_tunnel_is_preferred_and_the_path_follows() -> None:
         slow = FakeAgent(other.sockets[0].getsockname()[1], agent.ticket)
         assert pool.path("a") is None
         await slow.park()
-        assert pool.path("a") is Path.WEBSOCKET
+        assert pool.path("a") is Route.WEBSOCKET
         await agent.park()
-        assert pool.path("a") is Path.DIRECT
+        assert pool.path("a") is Route.DIRECT
         relayed = True
-        assert pool.path("a") is Path.RELAYED
+        assert pool.path("a") is Route.RELAYED
         await pool.take("a", Target.ssh())
         assert (agent.headers, slow.headers) == (["ssh"], [])
         await slow.stop()

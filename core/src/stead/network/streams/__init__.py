@@ -1,6 +1,6 @@
 """Streams that agents have parked with us, and that we take as people need them."""
 
-from stead.network.streams.channel import Channel, TcpChannel, Transport
+from stead.network.streams.channel import Channel, Route, TcpChannel, Transport
 from stead.network.streams.parked import Stream, StreamLost, TargetRefused
 from stead.network.streams.pool import AgentUnreachable, StreamPool, StreamTimings
 from stead.network.streams.splice import Traffic, splice
@@ -9,6 +9,7 @@ from stead.network.streams.target import Target
 __all__ = [
     "AgentUnreachable",
     "Channel",
+    "Route",
     "Stream",
     "StreamLost",
     "StreamPool",

@@ -15,6 +15,14 @@ class Transport(StrEnum):
     WEBSOCKET = "websocket"
 
 
+class Route(StrEnum):
+    """How an agent's streams travel."""
+
+    DIRECT = "direct"
+    RELAYED = "relayed"
+    WEBSOCKET = "websocket"
+
+
 class Channel(Protocol):
     """A stream of bytes in both directions. Each side of it is used by one task at a time."""
 

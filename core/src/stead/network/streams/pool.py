@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stead.api.errors import Unavailable
-from stead.domain.states import Path
-from stead.network.streams.channel import Channel, Transport
+from stead.network.streams.channel import Channel, Route, Transport
 from stead.network.streams.parked import Stream, StreamLost
 from stead.network.streams.target import Target
 
@@ -221,13 +220,13 @@ class StreamPool:
 
     # What is known
 
-    def path(self, agent_id: str) -> Path | None:
+    def path(self, agent_id: str) -> Route | None:
         """How streams of this agent travel now; None where it has none."""
         lines = self._agents.get(agent_id)
         transports = {s.transport for s in (*lines.parked, *lines.taken)} if lines else set()
         if Transport.TUNNEL in transports:
-            return Path.RELAYED if self._is_relayed(agent_id) else Path.DIRECT
-        return Path.WEBSOCKET if transports else None
+            return Route.RELAYED if self._is_relayed(agent_id) else Route.DIRECT
+        return Route.WEBSOCKET if transports else None
 
     def taken(self, agent_id: str) -> int:
         lines = self._agents.get(agent_id)

@@ -9,21 +9,15 @@ from flask import jsonify
 from werkzeug.exceptions import HTTPException
 
 from stead.api.errors import (
-    BuildFailure,
-    Conflict,
     Forbidden,
     InvalidInput,
-    LeaseLost,
     NotAuthenticated,
     NotFound,
-    PluginFailure,
-    ProviderFailure,
     RateLimited,
     SteadError,
-    TemplateInvalid,
     TooLarge,
-    Unavailable,
 )
+from stead.domain.documents import STATUS, error_document, status_of
 from stead.web.context import is_api_request, request_id
 from stead.web.pages import render_error
 
@@ -31,24 +25,9 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
-log = logging.getLogger(__name__)
+__all__ = ["STATUS", "Internal", "MethodNotAllowed", "error_document", "init_failures", "status_of"]
 
-STATUS: dict[type[SteadError], int] = {
-    InvalidInput: 400,
-    TemplateInvalid: 400,
-    NotAuthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    LeaseLost: 409,
-    TooLarge: 413,
-    RateLimited: 429,
-    SteadError: 500,
-    PluginFailure: 502,
-    ProviderFailure: 502,
-    BuildFailure: 502,
-    Unavailable: 503,
-}
+log = logging.getLogger(__name__)
 
 _HTTP_ERRORS: dict[int, type[SteadError]] = {
     400: InvalidInput,
@@ -67,23 +46,6 @@ class MethodNotAllowed(SteadError):
 
 class Internal(SteadError):
     reason = "internal"
-
-
-def status_of(error: SteadError) -> int:
-    """The HTTP status for an error: that of its class, or of the nearest class above it."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-
-
-def error_document(error: SteadError) -> dict[str, Any]:
-    """The JSON form of an error."""
-    return {
-        "error": {
-            "reason": error.reason,
-            "message": error.message,
-            "field": error.field,
-            "remedy": error.remedy,
-        }
-    }
 
 
 def init_failures(app: Flask) -> None:

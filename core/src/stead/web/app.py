@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from stead.services.core import Core
 
 _MIB = 1024 * 1024
-_SESSION_SECONDS = 30 * 24 * 3600
 
 
 class SteadApp(Flask):
@@ -39,7 +38,7 @@ def create_app(core: Core) -> Flask:
         MAX_CONTENT_LENGTH=_MIB,
         MAX_FORM_MEMORY_SIZE=_MIB,
         MAX_FORM_PARTS=200,
-        STEAD_SESSION_SECONDS=_SESSION_SECONDS,
+        STEAD_SESSION_SECONDS=int(core.settings.session_lifetime),
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it

@@ -100,7 +100,7 @@ def _load(incoming: Request) -> SignedIn | None:
         if token is not None:
             return SignedIn(authentication.actor_for_token(core, token, client_address()))
         if secret is not None:
-            return SignedIn(authentication.actor_for_session(core, secret))
+            return SignedIn(authentication.actor_for_session(core, secret, client_address()))
     except NotAuthenticated as error:
         g.authentication_error = error
     return None

@@ -27,7 +27,7 @@ class BoundedRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         del total_content_length, content_type, filename, content_length
-        return tempfile.NamedTemporaryFile("wb+", prefix="stead-upload-")  # noqa: SIM115  closed with the request
+        return tempfile.NamedTemporaryFile("wb+", prefix="stead-upload-")
 
 
 class KeepEncodedSlashes:

@@ -31,7 +31,11 @@ def build_logs(ref: str, query: LogQuery) -> LogLines:
     return LogLines(items=tuple(builds.logs(core, actor, job.id, after=query.after, limit=query.limit)))
 
 
-@api.get("/builds/<ref:ref>/state", "Download the Terraform state that a build left", returns=Binary("application/json"))
+@api.get(
+    "/builds/<ref:ref>/state",
+    "Download the Terraform state that a build left",
+    returns=Binary("application/json"),
+)
 def build_state(ref: str) -> Response:
     """The state may hold secrets: only those who may author the template can read it."""
     return Response(builds.state(current_core(), current_actor(), ref), mimetype="application/json")

@@ -17,7 +17,8 @@ Text = Annotated[str, Field(max_length=8192)]
 Ref = Annotated[str, Field(min_length=1, max_length=256, description="An id or a name.")]
 Password = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})]
 Parameters = Annotated[
-    dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=65536)]], Field(max_length=500)
+    dict[Annotated[str, Field(max_length=256)], Annotated[str, Field(max_length=65536)]],
+    Field(max_length=500),
 ]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many to answer at most.")]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1, description="How many to leave out at the front.")]

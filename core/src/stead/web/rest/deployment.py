@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Response, current_app
 
 from stead import VERSION
+from stead.domain.records import Page
+from stead.plugins import PluginStatus
 from stead.services import deployment, templates
 from stead.web.auth import current_actor
 from stead.web.context import current_core
-from stead.web.rest.routing import Api
+from stead.web.rest.routing import Api, Binary, PageOf
 
 api = Api("deployment")
 
@@ -68,23 +69,40 @@ def buildinfo() -> BuildInfo:
     )
 
 
-@api.get("/openapi.json", "This document", public=True)
+@api.get("/openapi.json", "This document", public=True, returns=Binary("application/json"))
 def openapi() -> Response:
-    document: dict[str, Any] = current_app.extensions[OPENAPI_DOCUMENT]()
-    return current_app.json.response(document)
+    document: bytes = current_app.extensions[OPENAPI_DOCUMENT]()
+    return Response(document, mimetype="application/json")
 
 
 @api.get("/starters", "List the starter templates of all platforms", returns=Starters)
 def starters() -> Starters:
     items = tuple(
         Starter(
-            id=f"{found.platform}/{found.template.name}",
+            id=found.name,
             platform=found.platform,
             name=found.template.name,
             title=found.template.title,
             description=found.template.description,
             icon=found.template.icon,
         )
-        for found in templates.starters(current_core(), current_actor())
+        for found in templates.starters(current_core())
     )
     return Starters(items=items, total=len(items))
+
+
+@api.get(
+    "/starters/<ref:ref>/archive",
+    "Download a starter template's files",
+    returns=Binary("application/x-tar"),
+)
+def starter_archive(ref: str) -> Response:
+    """``ref`` is the id, ``PLATFORM%2FNAME``."""
+    found = templates.starter(current_core(), ref)
+    return Response(templates.pack(found.template.path), mimetype="application/x-tar")
+
+
+@api.get("/plugins", "List the plugins and their state", returns=PageOf(PluginStatus))
+def plugins() -> Page:
+    found = tuple(deployment.plugins(current_core(), current_actor()))
+    return Page(items=found, total=len(found))

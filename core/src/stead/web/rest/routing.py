@@ -108,10 +108,10 @@ class Api:
         self, method: str, path: str, summary: str, options: dict[str, Any]
     ) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
+            if options.get("returns") is None:
+                options.setdefault("status", 204)
             description = (handler.__doc__ or "").strip()
-            route = Route(
-                method, path, summary, handler, self.name, description=description, **options
-            )
+            route = Route(method, path, summary, handler, self.name, description=description, **options)
             self.routes.append(route)
             self.blueprint.add_url_rule(
                 route.rule, route.endpoint, _view(route), methods=[method], strict_slashes=True

@@ -10,7 +10,7 @@ from stead.domain.records import Page, Template, TemplateVersion
 from stead.services import templates
 from stead.web.auth import current_actor
 from stead.web.context import current_core
-from stead.web.rest.common import Name, Paging, Ref, Text
+from stead.web.rest.common import Name, Paging, Ref, SearchPaging, Text
 from stead.web.rest.parsing import Input
 from stead.web.rest.routing import Api, PageOf
 
@@ -37,12 +37,20 @@ class UpdateTemplate(Input):
     deprecated: Text | None = None
 
 
-@api.get("/templates", "List templates", returns=PageOf(Template))
-def list_templates() -> Page:
-    return templates.list(current_core(), current_actor())
+@api.get("/templates", "List templates", query=SearchPaging, returns=PageOf(Template))
+def list_templates(query: SearchPaging) -> Page:
+    return templates.list(
+        current_core(), current_actor(), search=query.q, limit=query.limit, offset=query.offset
+    )
 
 
-@api.post("/templates", "Create a template from an imported version", body=CreateTemplate, returns=Template, status=201)
+@api.post(
+    "/templates",
+    "Create a template from an imported version",
+    body=CreateTemplate,
+    returns=Template,
+    status=201,
+)
 def create_template(body: CreateTemplate) -> Template:
     return templates.create(
         current_core(),
@@ -70,6 +78,8 @@ def delete_template(ref: str) -> None:
     templates.delete(current_core(), current_actor(), ref)
 
 
-@api.get("/templates/<ref:ref>/versions", "List a template's versions", returns=PageOf(TemplateVersion))
-def list_versions(ref: str) -> Page:
-    return templates.versions(current_core(), current_actor(), ref)
+@api.get("/templates/<ref:ref>/versions", "List a template's versions", query=Paging, returns=PageOf(TemplateVersion))
+def list_versions(ref: str, query: Paging) -> Page:
+    return templates.versions(
+        current_core(), current_actor(), ref, limit=query.limit, offset=query.offset
+    )

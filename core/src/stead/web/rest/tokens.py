@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -38,15 +37,14 @@ class CreatedToken:
 
 @api.get("/users/me/tokens", "List your tokens", returns=PageOf(Token))
 def list_tokens() -> Page:
-    actor = current_actor()
-    found = tuple(tokens.list(current_core(), actor, actor.user_id))
+    found = tuple(tokens.list(current_core(), current_actor()))
     return Page(items=found, total=len(found))
 
 
 @api.post("/users/me/tokens", "Create a token", body=CreateToken, returns=CreatedToken, status=201)
 def create_token(body: CreateToken) -> CreatedToken:
     token, secret = tokens.create(
-        current_core(), current_actor(), name=body.name, lifetime=timedelta(seconds=body.lifetime)
+        current_core(), current_actor(), name=body.name, lifetime=float(body.lifetime)
     )
     return CreatedToken(token=token, secret=secret)
 

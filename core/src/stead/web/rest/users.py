@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated
 
-from flask import Response, request
+from flask import Response
 from pydantic import Field, model_validator
 
-from stead.api.errors import NotFound
 from stead.domain.records import Page, User
 from stead.domain.states import Role
 from stead.services import authentication, deployment, tokens, users
 from stead.web.auth import current_actor, sign_out
 from stead.web.context import client_address, current_core
-from stead.web.rest.common import Name, Password, Ref, SearchPaging
+from stead.web.rest.common import Name, Password, SearchPaging
 from stead.web.rest.parsing import Input
 from stead.web.rest.routing import Api, PageOf
 
 api = Api("users")
 
-_LOGIN_LIFETIME = timedelta(days=30)
+_LOGIN_SECONDS = 30 * 86400.0
 
 Email = Annotated[str, Field(min_length=3, max_length=254)]
 
@@ -50,20 +49,22 @@ class CreateUser(Input):
 
 
 class UpdateUser(Input):
+    name: Annotated[str, Field(max_length=128)] | None = None
+    email: Email | None = None
     status: Annotated[str, Field(pattern="^(active|suspended)$")] | None = None
     roles: Annotated[tuple[Role, ...], Field(max_length=len(Role))] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> UpdateUser:
-        if self.status is None and self.roles is None:
-            raise ValueError("Nothing to change was given: send status, roles, or both")
+        if not self.model_fields_set:
+            raise ValueError("There is nothing to change: send name, email, status or roles")
         return self
 
 
 class ChangePassword(Input):
     """``old`` is needed to change one's own password, not to reset somebody else's."""
 
-    old: Annotated[str, Field(max_length=1024)] = ""
+    old: Annotated[str, Field(max_length=1024)] | None = None
     new: Password
 
 
@@ -75,7 +76,14 @@ class LoggedIn:
     user: User
 
 
-@api.post("/users/first", "Create the owner of a fresh deployment", public=True, body=FirstOwner, returns=User, status=201)
+@api.post(
+    "/users/first",
+    "Create the owner of a fresh deployment",
+    public=True,
+    body=FirstOwner,
+    returns=User,
+    status=201,
+)
 def create_first(body: FirstOwner) -> User:
     """Open only while there is no user at all."""
     return deployment.create_first_owner(
@@ -88,7 +96,10 @@ def login(body: Login) -> LoggedIn:
     core = current_core()
     user = authentication.verify_password(core, body.login, body.password, client_address())
     actor = authentication.actor_for_user(core, user.id)
-    _, secret = tokens.create(core, actor, name=body.client, lifetime=_LOGIN_LIFETIME)
+    lifetime = min(_LOGIN_SECONDS, core.settings.token_lifetime_max)
+    # Names of tokens are unique, and the same client may sign in from many machines.
+    name = f"{body.client} {secrets.token_hex(4)}"
+    _, secret = tokens.create(core, actor, name=name, lifetime=lifetime)
     return LoggedIn(token=secret, user=user)
 
 
@@ -125,9 +136,11 @@ def get_user(ref: str) -> User:
     return users.get(current_core(), current_actor(), _user_ref(ref))
 
 
-@api.patch("/users/<ref:ref>", "Change a user's status or roles", body=UpdateUser, returns=User)
+@api.patch("/users/<ref:ref>", "Change a user", body=UpdateUser, returns=User)
 def update_user(ref: str, body: UpdateUser) -> User:
     core, actor, target = current_core(), current_actor(), _user_ref(ref)
+    if body.name is not None or body.email is not None:
+        users.update(core, actor, target, name=body.name, email=body.email)
     if body.roles is not None:
         users.set_roles(core, actor, target, body.roles)
     if body.status is not None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from flask import Response, request
 from pydantic import Field, field_validator
 
-from stead.api.errors import InvalidInput
+from stead.api.errors import Conflict, InvalidInput
 from stead.domain.records import Template, TemplateVersion
 from stead.services import builds, templates
 from stead.web.auth import current_actor
@@ -20,7 +20,9 @@ from stead.web.rest.routing import Api, Binary, Upload
 
 api = Api("versions")
 
-_UPLOAD_OVERHEAD = 256 * 1024  # what the other parts of the form may take
+_FORM_OVERHEAD = 256 * 1024  # what the other parts of the form may take
+_FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+_PART = "archive"
 
 
 class VersionFields(Input):
@@ -53,31 +55,29 @@ class StarterVersion(VersionFields):
     "/template-versions",
     "Upload a template version and queue its import",
     body=StarterVersion,
-    upload=Upload("archive", VersionFields),
+    upload=Upload(_PART, VersionFields),
     returns=TemplateVersion,
     status=201,
 )
 def create_version() -> TemplateVersion:
-    """Takes a multipart form with the part ``archive`` (tar, tar.gz, tar.zst or zip), or JSON that names a starter."""
-    if request.mimetype == "multipart/form-data":
-        return _from_upload()
-    return _from_starter(parse_body(StarterVersion))
+    """A form with the part ``archive`` (tar, tar.gz, tar.zst or zip), or JSON that names a starter."""
+    request.max_content_length = current_core().settings.max_request_bytes + _FORM_OVERHEAD
+    if request.mimetype not in _FORMS:
+        return _from_starter(parse_body(StarterVersion))
+    if "starter" in request.form:
+        return _from_starter(parse_form(StarterVersion))
+    return _from_upload(parse_form(VersionFields))
 
 
-def _from_upload() -> TemplateVersion:
-    core, actor = current_core(), current_actor()
-    templates.authorize_upload(core, actor)
-    request.max_content_length = core.settings.template_archive_max_bytes + _UPLOAD_OVERHEAD
-    fields = parse_form(VersionFields)
-    unknown = set(request.files) - {"archive"}
-    if unknown or "archive" not in request.files:
-        raise InvalidInput("The form needs exactly one file, in the part archive.", field="archive")
-    stream = request.files["archive"].stream
+def _from_upload(fields: VersionFields) -> TemplateVersion:
+    if set(request.files) != {_PART}:
+        raise InvalidInput(f"The form needs exactly one file, in the part {_PART}.", field=_PART)
+    stream = request.files[_PART].stream
     stream.flush()
     return templates.create_version(
-        core,
-        actor,
-        Path(stream.name),
+        current_core(),
+        current_actor(),
+        Path(str(stream.name)),
         name=fields.name,
         message=fields.message,
         variables=fields.variables,
@@ -86,10 +86,11 @@ def _from_upload() -> TemplateVersion:
 
 
 def _from_starter(body: StarterVersion) -> TemplateVersion:
-    return templates.create_version_from_starter(
-        current_core(),
+    core = current_core()
+    return templates.create_version(
+        core,
         current_actor(),
-        body.starter,
+        templates.starter(core, body.starter).template.path,
         name=body.name,
         message=body.message,
         variables=body.variables,
@@ -116,3 +117,19 @@ def version_logs(ref: str, query: LogQuery) -> LogLines:
     core, actor = current_core(), current_actor()
     job = templates.version(core, actor, ref).job
     return LogLines(items=tuple(builds.logs(core, actor, job.id, after=query.after, limit=query.limit)))
+
+
+@api.post("/template-versions/<ref:ref>/promote", "Make a version the active one", returns=Template)
+def promote_version(ref: str) -> Template:
+    core, actor = current_core(), current_actor()
+    version = templates.version(core, actor, ref)
+    if version.template_id is None:
+        raise Conflict(
+            "This version belongs to no template.", remedy="Create one of it with POST /api/v2/templates."
+        )
+    return templates.promote(core, actor, version.template_id, version.id)
+
+
+@api.post("/template-versions/<ref:ref>/cancel", "Ask an import to stop", returns=TemplateVersion)
+def cancel_version(ref: str) -> TemplateVersion:
+    return templates.cancel_import(current_core(), current_actor(), ref)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from stead.domain.records import Build, Page, Workspace
 from stead.domain.states import Transition, WorkspaceStatus
-from stead.services import agents, builds, workspaces
+from stead.services import builds, workspaces
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.rest.common import Name, Paging, Parameters, Ref, SearchPaging
@@ -71,7 +69,9 @@ def list_workspaces(query: WorkspaceQuery) -> Page:
     )
 
 
-@api.post("/workspaces", "Create a workspace and start it", body=CreateWorkspace, returns=Workspace, status=201)
+@api.post(
+    "/workspaces", "Create a workspace and start it", body=CreateWorkspace, returns=Workspace, status=201
+)
 def create_workspace(body: CreateWorkspace) -> Workspace:
     return workspaces.create(
         current_core(),
@@ -100,7 +100,13 @@ def list_builds(ref: str, query: Paging) -> Page:
     return builds.list(current_core(), current_actor(), ref, limit=query.limit, offset=query.offset)
 
 
-@api.post("/workspaces/<ref:ref>/builds", "Start, stop or delete a workspace", body=CreateBuild, returns=Build, status=201)
+@api.post(
+    "/workspaces/<ref:ref>/builds",
+    "Start, stop or delete a workspace",
+    body=CreateBuild,
+    returns=Build,
+    status=201,
+)
 def create_build(ref: str, body: CreateBuild) -> Build:
     return builds.create(
         current_core(),

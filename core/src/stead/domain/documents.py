@@ -1,4 +1,4 @@
-"""Records and errors as JSON, in one way for every door; :mod:`stead.domain.records` says what that way is."""
+"""Records and errors as JSON, the same at every door; :mod:`stead.domain.records` says what that is."""
 
 from __future__ import annotations
 

@@ -55,11 +55,20 @@ def _ensure(url: str, tag: str, recipe: str, make: Callable[[DockerApi, str], No
     return tag
 
 
-def _derive(url: str, tag: str, dockerfile: str) -> str:
-    def build(engine: DockerApi, digest: str) -> None:
-        engine.build_image(tag, dockerfile, {RECIPE_LABEL: digest})
+def _derive(url: str, tag: str, base: str, dockerfile: str) -> str:
+    """Build on ``base``; anew where that has another recipe than the last time."""
+    with DockerApi(url) as engine:
+        recipe = f"{dockerfile} {(engine.image_labels(base) or {}).get(RECIPE_LABEL)}"
 
-    return _ensure(url, tag, dockerfile, build)
+    def build(engine: DockerApi, digest: str) -> None:
+        engine.build_image(tag, dockerfile.format(base=base), {RECIPE_LABEL: digest})
+
+    return _ensure(url, tag, recipe, build)
+
+
+def _without(url: str, tag: str, base: str, paths: str) -> str:
+    """``base`` less some files."""
+    return _derive(url, tag, base, REMOVED.replace("{paths}", paths))
 
 
 def _applets(busybox: str) -> list[str]:
@@ -145,32 +154,29 @@ def debian_image(docker_engine: str) -> str:
         engine.import_image(base, _stream(archive), [f"LABEL {RECIPE_LABEL}={digest}"])
 
     _ensure(docker_engine, base, archive.name, import_base)
-    return _derive(docker_engine, tag, DEBIAN.format(base=base) + f"# on {archive.name}\n")
+    return _derive(docker_engine, tag, base, DEBIAN)
 
 
 @pytest.fixture(scope="session")
 def no_python_image(docker_engine: str, debian_image: str) -> str:
     """The Debian image without Python and Perl; has curl and wget."""
-    return _derive(docker_engine, "stead-test/no-python:1", REMOVED.format(base=debian_image, paths=PYTHON))
+    return _without(docker_engine, "stead-test/no-python:1", debian_image, PYTHON)
 
 
 @pytest.fixture(scope="session")
 def no_curl_image(docker_engine: str, debian_image: str) -> str:
     """The Debian image without curl; has wget and Python."""
-    return _derive(
-        docker_engine, "stead-test/no-curl:1", REMOVED.format(base=debian_image, paths="/usr/bin/curl")
-    )
+    return _without(docker_engine, "stead-test/no-curl:1", debian_image, "/usr/bin/curl")
 
 
 @pytest.fixture(scope="session")
 def only_wget_image(docker_engine: str, debian_image: str) -> str:
     """The Debian image without curl and Python: wget alone can fetch."""
-    paths = f"/usr/bin/curl {PYTHON}"
-    return _derive(docker_engine, "stead-test/only-wget:1", REMOVED.format(base=debian_image, paths=paths))
+    return _without(docker_engine, "stead-test/only-wget:1", debian_image, f"/usr/bin/curl {PYTHON}")
 
 
 @pytest.fixture(scope="session")
 def only_python_image(docker_engine: str, debian_image: str) -> str:
     """The Debian image without curl and wget: Python alone can fetch."""
     paths = "/usr/bin/curl /usr/bin/wget"
-    return _derive(docker_engine, "stead-test/only-python:1", REMOVED.format(base=debian_image, paths=paths))
+    return _without(docker_engine, "stead-test/only-python:1", debian_image, paths)

@@ -1,0 +1,97 @@
+"""``docker_image``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stead.api.errors import ResourceConflict, ResourceNotFound
+from stead.api.provider import Context, Nesting, Resource, attribute, block, is_known
+from stead_docker.engine import engine_of
+from stead_docker.image_build import Build, build_image
+from stead_docker.pulling import ensure_image, inspect_image, pull
+
+
+class Image(Resource, name="docker_image"):
+    """An image of the engine: built from a context, present already, or pulled."""
+
+    id: str = attribute(computed=True)
+    name: str = attribute(required=True, force_new=True, description="Name with tag or digest.")
+    image_id: str = attribute(computed=True, description="sha256:… of the image's configuration.")
+    repo_digest: str = attribute(computed=True, description="name@sha256:… by which its registry knows it.")
+    platform: str = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
+    keep_locally: bool = attribute(
+        optional=True, description="Keep the image when the resource is destroyed."
+    )
+    force_remove: bool = attribute(optional=True, description="Remove it although it is tagged or used.")
+    pull_triggers: set[str] = attribute(
+        optional=True, force_new=True, conflicts_with=["build"], description="A change pulls the image anew."
+    )
+    triggers: dict[str, str] = attribute(
+        optional=True, force_new=True, description="A change makes the image anew."
+    )
+    build: list[Build] = block(Build, nesting=Nesting.SET, max_items=1, force_new=True)
+
+    def create(self, context: Context) -> None:
+        if self.build:
+            build_image(context, self.name, self.build[0], self.platform)
+        elif self.pull_triggers:
+            pull(context, self.name, field="name", platform=self.platform)
+        self._assign(ensure_image(context, self.name, field="name", platform=self.platform))
+
+    def _assign(self, found: dict[str, Any]) -> None:
+        self.image_id = found["Id"]
+        self.id = f"{found['Id']}{self.name}"
+        repository = self.name.partition("@")[0].rpartition(":")[0] or self.name
+        digests = found.get("RepoDigests") or []
+        own = [digest for digest in digests if digest.partition("@")[0].endswith(repository)]
+        self.repo_digest = next(iter(own or digests), "")
+
+    def read(self, context: Context) -> bool:
+        found = inspect_image(context, self.name)
+        if found is None or (is_known(self.image_id) and self.image_id and found["Id"] != self.image_id):
+            return False  # gone, or another image has the name now
+        self._assign(found)
+        return True
+
+    def update(self, context: Context, prior: Image) -> None:
+        """Only what counts at destroy has changed."""
+
+    def delete(self, context: Context) -> None:
+        if self.keep_locally:
+            return
+        force = bool(self.force_remove)
+        try:
+            engine_of(context).remove(
+                context,
+                f"Image {self.name} could not be removed",
+                lambda c: c.remove_image(self.name, force=force),
+            )
+        except ResourceConflict as conflict:
+            # An image may serve many workspaces: the last one that uses it takes it away.
+            context.log(f"Image {self.name} stays: {conflict.message}")
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    @classmethod
+    def import_(cls, context: Context, identity: str) -> Image | None:
+        found = inspect_image(context, identity)
+        if found is None:
+            return None
+        named = [tag for tag in found.get("RepoTags") or () if not identity.startswith("sha256:")]
+        image = cls(name=identity if named or identity.startswith("sha256:") else found["Id"])
+        image._assign(found)
+        return image
+
+
+def find_image(context: Context, name: str) -> dict[str, Any]:
+    """An image that must be there already."""
+    found = inspect_image(context, name)
+    if found is None:
+        raise ResourceNotFound(
+            f"The engine has no image {name}.",
+            field="name",
+            remedy="Pull or build it first, or use the resource docker_image, which does.",
+        )
+    return found

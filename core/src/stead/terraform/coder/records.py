@@ -10,7 +10,7 @@ from stead.api.provider import BuildContext, Context, Resource, attribute
 _NAMESPACE = uuid.UUID("6a6f2a53-8f1c-4f0a-9a0c-3d1b6f1f3c55")
 
 
-class StateOnly(Resource):
+class StateOnly(Resource, virtual=True):
     """A resource that says something to the control plane, which reads it from the state.
 
     There is nothing behind it to look up, to change or to remove.

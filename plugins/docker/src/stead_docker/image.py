@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from stead.api.errors import ResourceConflict, ResourceNotFound
-from stead.api.provider import Context, Nesting, Resource, attribute, block, is_known
+from stead.api.provider import BlockSchema, Context, Nesting, Resource, attribute, block, is_known
+from stead_docker.durations import is_duration, nanoseconds
 from stead_docker.engine import engine_of
 from stead_docker.image_build import Build, build_image
 from stead_docker.pulling import ensure_image, inspect_image, pull
+
+
+class Timeouts(BlockSchema):
+    """How long the steps may take."""
+
+    create: str = attribute(optional=True, validators=[is_duration], description="20m and the like.")
+    update: str = attribute(optional=True, validators=[is_duration], description="Accepted: an update is immediate.")
+    delete: str = attribute(optional=True, validators=[is_duration], description="20m and the like.")
+
+
+def limited(context: Context, duration: str | None) -> Context:
+    """The context with a nearer deadline, where a duration gives one."""
+    if not duration:
+        return context
+    deadline = time.monotonic() + nanoseconds(duration) / 1e9
+    return replace(context, deadline=min(deadline, context.deadline or deadline))
 
 
 class Image(Resource, name="docker_image"):
@@ -30,8 +49,10 @@ class Image(Resource, name="docker_image"):
         optional=True, force_new=True, description="A change makes the image anew."
     )
     build: list[Build] = block(Build, nesting=Nesting.SET, max_items=1, force_new=True)
+    timeouts: Timeouts | None = block(Timeouts, nesting=Nesting.SINGLE)
 
     def create(self, context: Context) -> None:
+        context = limited(context, self.timeouts.create if self.timeouts else None)
         if self.build:
             build_image(context, self.name, self.build[0], self.platform)
         elif self.pull_triggers:
@@ -59,6 +80,7 @@ class Image(Resource, name="docker_image"):
     def delete(self, context: Context) -> None:
         if self.keep_locally:
             return
+        context = limited(context, self.timeouts.delete if self.timeouts else None)
         force = bool(self.force_remove)
         try:
             engine_of(context).remove(

@@ -146,7 +146,7 @@ def test_an_event_reaches_every_plugin_though_one_raises(install: Install) -> No
     made = registry()
     made.emit(Event("workspace.created", 0.0, {}))
     made.emit(Event("workspace.deleted", 0.0, {}))
-    import stead_test_plugin_good as good  # type: ignore[import-not-found]  # noqa: PLC0415
+    import stead_test_plugin_good as good  # type: ignore[import-not-found]
 
     assert good.seen == ["workspace.created", "workspace.deleted"]
     assert status(made, "angry").failures == 2

@@ -60,6 +60,11 @@ class ServerProcess:
                     raise Unavailable(f"The server is not healthy after {timeout:.0f} s.\n{self._tail()}")
                 time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server, 0 before it was started."""
+        return self._process.pid if self._process else 0
+
     def wait(self) -> int:
         """Wait until the server ends; pass Ctrl-C on to it."""
         if self._process is None:

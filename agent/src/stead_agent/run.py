@@ -1,0 +1,39 @@
+"""``stead-agent agent``: the agent's process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from stead_agent.agent import run_agent
+from stead_agent.errors import AgentError
+from stead_agent.first_process import run_below_reaper
+from stead_agent.log import log, set_up_logging
+from stead_agent.oom import protection
+from stead_agent.settings import read_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the agent until it is told to stop. As the first process of a container, stay its reaper."""
+    del arguments
+    code = run_below_reaper() if os.getpid() == 1 else None
+    if code is not None:
+        return code
+    set_up_logging()
+    try:
+        settings = read_settings(os.environ)
+    except (AgentError, OSError) as error:
+        print(f"stead-agent: {error}", file=sys.stderr)
+        return 2
+    protection.protect()
+    gc.freeze()
+    try:
+        return run_agent(settings, uvloop.new_event_loop)
+    except (AgentError, asyncio.CancelledError) as error:
+        log.error("%s", error)
+        return 1

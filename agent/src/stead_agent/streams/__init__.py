@@ -1,0 +1,1 @@
+"""Parked streams: how the control plane reaches into the workspace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stead.api.records import ProviderSpec
+from stead.api.records import PlatformSpec, ProviderSpec
 from stead.terraform.coder.provider import coder_provider
 from stead.terraform.standard.cloudinit_provider import cloudinit_provider
 from stead.terraform.standard.external_provider import external_provider
@@ -27,3 +27,8 @@ def builtin_providers() -> list[ProviderSpec]:
         external_provider(),
         http_provider(),
     ]
+
+
+def builtin_platforms() -> list[PlatformSpec]:
+    """Places to run workspaces that need no plugin."""
+    return []

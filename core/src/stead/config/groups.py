@@ -8,11 +8,11 @@ path of a file that holds it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator
 
-from stead.config.types import Address, CommaList, Duration
+from stead.config.types import Address, CommaList, Duration, split_commas
 
 
 def default_data_dir() -> Path:
@@ -32,6 +32,11 @@ class ServerSettings(BaseModel):
     )
     http_address: Address = Field(
         default="127.0.0.1:3000", description="Address on which to serve HTTP, as HOST:PORT."
+    )
+    also_listen: Annotated[list[Address], BeforeValidator(split_commas)] = Field(
+        default_factory=list,
+        description="Further addresses on which to serve HTTP, as HOST:PORT, such as the one that"
+        " containers of this machine see it at.",
     )
     wildcard_access_url: str = Field(
         default="",

@@ -28,10 +28,10 @@ class ServerProcess:
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._log = log or data_dir / "server.log"
-        addresses = [f"{host}:{port}" for host in ("127.0.0.1", *listen)]
         self._environment = _without_stead_settings() | {
             "STEAD_DATA_DIR": str(data_dir),
-            "STEAD_HTTP_ADDRESS": ",".join(addresses),
+            "STEAD_HTTP_ADDRESS": f"127.0.0.1:{port}",
+            "STEAD_ALSO_LISTEN": ",".join(f"{host}:{port}" for host in listen),
             "STEAD_ACCESS_URL": f"http://localhost:{port}",
             "STEAD_ALLOW_HOST": "true",
         }

@@ -1,0 +1,87 @@
+"""Queries on the journal of what providers create."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from stead.models import JournalRow
+
+
+class EntryStatus(StrEnum):
+    INTENDED = "intended"
+    CREATED = "created"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """``sealed`` is the resource's state as the provider gave it, sealed under the key's purpose."""
+
+    key: str
+    job_id: str
+    workspace_id: str | None
+    build_id: str | None
+    provider: str
+    type_name: str
+    address: str
+    status: EntryStatus
+    identity: str | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+
+
+def intend(entry: JournalEntry, at: datetime) -> None:
+    """Write that a resource is about to be created; a repeated key begins anew."""
+    JournalRow.delete().where(JournalRow.key == entry.key).execute()
+    JournalRow.insert(
+        key=entry.key,
+        job_id=entry.job_id,
+        workspace_id=entry.workspace_id,
+        build_id=entry.build_id,
+        provider=entry.provider,
+        type_name=entry.type_name,
+        address=entry.address,
+        status=EntryStatus.INTENDED.value,
+        created_at=at,
+        updated_at=at,
+    ).execute()
+
+
+def created(key: str, identity: str, sealed: bytes, at: datetime) -> None:
+    JournalRow.update(
+        status=EntryStatus.CREATED.value, identity=identity, state=sealed, updated_at=at
+    ).where(JournalRow.key == key).execute()
+
+
+def mark(key: str, status: EntryStatus, at: datetime) -> None:
+    JournalRow.update(status=status.value, updated_at=at).where(JournalRow.key == key).execute()
+
+
+def entries(workspace_id: str) -> list[JournalEntry]:
+    """Everything about the workspace that no stored state covers, oldest first."""
+    query = JournalRow.select().where(JournalRow.workspace_id == workspace_id)
+    return [_entry(row) for row in query.order_by(JournalRow.created_at, JournalRow.key)]
+
+
+def forget(keys: list[str]) -> None:
+    """Remove entries whose resource is gone, or is known from a stored state."""
+    if keys:
+        JournalRow.delete().where(JournalRow.key.in_(keys)).execute()
+
+
+def _entry(row: Any) -> JournalEntry:
+    return JournalEntry(
+        key=row.key,
+        job_id=row.job_id,
+        workspace_id=row.workspace_id,
+        build_id=row.build_id,
+        provider=row.provider,
+        type_name=row.type_name,
+        address=row.address,
+        status=EntryStatus(row.status),
+        identity=row.identity,
+        sealed=row.state,
+    )

@@ -16,6 +16,7 @@ from stead.api.records import StarterTemplate
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Job, Page, Template, TemplateVersion
 from stead.domain.states import BuildStatus, JobKind
+from stead.services import builds
 from stead.services.core import Change, Core, new_id
 from stead.services.users import page_bounds
 from stead.store import jobs
@@ -237,6 +238,17 @@ def _version(core: Core, version_id: str) -> TemplateVersion:
     if found is None:
         raise NotFound(f"There is no template version {version_id}.")
     return found
+
+
+def cancel(core: Core, actor: Actor, version_id: str) -> TemplateVersion:
+    """Stop the import of a version."""
+    rbac.require(actor, rbac.Resource.TEMPLATE, rbac.Action.UPDATE)
+    found = version(core, actor, version_id)
+    with core.change(actor) as change:
+        builds.cancel_job(change, found.job.id)
+        change.record("canceled import", "template_version", found.id, found.name)
+        change.announce("templates")
+    return version(core, actor, version_id)
 
 
 def update(

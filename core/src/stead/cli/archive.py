@@ -22,7 +22,7 @@ def pack(folder: Path, target: IO[bytes]) -> int:
     """
     if not folder.is_dir():
         raise usage_error(f"{folder} is not a folder.", field="--directory")
-    files = [path for path in sorted(_walk(folder))]
+    files = sorted(_walk(folder))
     if not any(path.name.endswith((".tf", ".tf.json")) for path in files):
         raise usage_error(
             f"{folder} holds no Terraform file.",
@@ -42,9 +42,7 @@ def _walk(folder: Path) -> list[Path]:
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _LEFT_OUT]
-        found += [
-            Path(root) / name for name in names if name not in _LEFT_OUT and not name.endswith(_STATE)
-        ]
+        found += [Path(root) / name for name in names if name not in _LEFT_OUT and not name.endswith(_STATE)]
     return found
 
 
@@ -68,7 +66,9 @@ def unpack(content: bytes, folder: Path, *, overwrite: bool) -> list[str]:
             taken = [member.name for member in members if (folder / member.name).exists()]
             if taken and not overwrite:
                 raise CliError(
-                    f"{folder / taken[0]} exists already.", reason="conflict", remedy="Say --yes to overwrite."
+                    f"{folder / taken[0]} exists already.",
+                    reason="conflict",
+                    remedy="Say --yes to overwrite.",
                 )
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members=members, filter="data")

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - every SSH connection runs through this; importing pathlib takes longer than the work
 """The key of this machine, and the short-lived certificates that let it into a workspace.
 
 All of it lives in ``CONFIG/ssh``: ``id_ed25519`` is the key, ``HOST-cert.pub`` the certificate for one host

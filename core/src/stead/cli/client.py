@@ -154,7 +154,10 @@ class Client:
             with suppress(BrokenPipeError, ConnectionResetError):
                 # A server that refuses an upload answers before it has read all of it.
                 self._connection.request(
-                    method, self._endpoint.prefix + target, body=content, headers=self._headers() | dict(headers)
+                    method,
+                    self._endpoint.prefix + target,
+                    body=content,
+                    headers=self._headers() | dict(headers),
                 )
             return self._connection.getresponse()
 

@@ -29,7 +29,8 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[Event]:
 
     See https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.6.
     """
-    name, event_id, data = "", "", []
+    name, event_id = "", ""
+    data: list[str] = []
     for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
         if not line:

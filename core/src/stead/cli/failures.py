@@ -77,5 +77,7 @@ def usage_error(message: str, *, field: str | None = None, remedy: str | None = 
 
 def not_signed_in() -> CliError:
     return CliError(
-        "You are not signed in.", reason="not_authenticated", remedy="Run stead login URL, or set STEAD_TOKEN."
+        "You are not signed in.",
+        reason="not_authenticated",
+        remedy="Run stead login URL, or set STEAD_TOKEN.",
     )

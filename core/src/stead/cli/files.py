@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - every SSH connection runs through this; importing pathlib takes longer than the work
 """Writing files so that a reader sees the old or the new one, never a part."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters of a template as a person gives them: options, a file of rich ones, or answers to questions."""
+"""The parameters of a template as a person gives them: as options, or as answers to questions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import click
 from stead.cli.client import Json
 from stead.cli.failures import usage_error
 from stead.cli.output import is_interactive
-
 
 
 def parse_pairs(given: Iterable[str], option: str = "--parameter") -> dict[str, str]:
@@ -41,7 +40,9 @@ def check_known(given: Mapping[str, str], parameters: Iterable[Json]) -> None:
             raise usage_error(f"The template has no parameter {name}.", field=name, remedy=remedy)
 
 
-def complete(given: Mapping[str, str], parameters: Iterable[Json], preset: Mapping[str, str]) -> dict[str, str]:
+def complete(
+    given: Mapping[str, str], parameters: Iterable[Json], preset: Mapping[str, str]
+) -> dict[str, str]:
     """Ask for every parameter that is neither given nor set by the preset, as long as somebody is there.
 
     Where nobody is, defaults are the server's business, and a required parameter without value is an error
@@ -59,7 +60,9 @@ def complete(given: Mapping[str, str], parameters: Iterable[Json], preset: Mappi
             missing.append(name)
     if missing:
         options = " ".join(f"--parameter {name}=…" for name in missing)
-        raise usage_error(f"The template needs {', '.join(missing)}.", field=missing[0], remedy=f"Add {options}")
+        raise usage_error(
+            f"The template needs {', '.join(missing)}.", field=missing[0], remedy=f"Add {options}"
+        )
     return chosen
 
 
@@ -90,25 +93,28 @@ def _ask_bool(parameter: Json) -> bool:
 def _ask_option(parameter: Json) -> str:
     options = parameter["options"]
     for number, option in enumerate(options, 1):
-        text = f" – {option['description']}" if option["description"] else ""
+        text = f" - {option['description']}" if option["description"] else ""
         click.echo(f"  {number}. {option['name']}{text}", err=True)
     values = [option["value"] for option in options]
     default = values.index(parameter["default"]) + 1 if parameter["default"] in values else None
     several = parameter["form_type"] == "multi-select"
     question = "  Numbers, separated by commas" if several else "  Number"
-    answer = click.prompt(
-        question, default=default, value_proc=lambda text: _numbers(str(text), len(options), several), err=True
+    answer: object = click.prompt(
+        question,
+        default=None if default is None else str(default),
+        value_proc=lambda text: _numbers(text, len(options), several=several),
+        err=True,
     )
-    picked = [values[index - 1] for index in (answer if isinstance(answer, list) else [answer])]
+    picked = [values[int(number) - 1] for number in str(answer).split(",")]
     return json.dumps(picked) if several else str(picked[0])
 
 
-def _numbers(text: str, count: int, several: bool) -> list[int]:
-    parts = text.split(",") if several else [text]
-    numbers = [int(part) for part in parts if part.strip().isdigit()]
-    if len(numbers) != len(parts) or not all(1 <= number <= count for number in numbers):
+def _numbers(text: str, count: int, *, several: bool) -> str:
+    """The numbers as they were typed, if each is one of the options'."""
+    parts = [part.strip() for part in text.split(",")] if several else [text.strip()]
+    if not all(part.isdigit() and 1 <= int(part) <= count for part in parts):
         raise click.UsageError(f"pick from 1 to {count}")
-    return numbers
+    return ",".join(parts)
 
 
 def _typed(kind: str, text: str) -> str:
@@ -120,4 +126,3 @@ def _typed(kind: str, text: str) -> str:
     if kind == "list(string)" and not text.lstrip().startswith("["):
         return json.dumps([part.strip() for part in text.split(",") if part.strip()])
     return text
-

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH - every SSH connection runs through this; importing pathlib takes longer than the work
 """Where the command line is signed in: the session file and the variables that win over it."""
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def section() -> str:
             f'Match originalhost "{_PATTERN}" exec "{fresh} || {prepare}"',
             f'    CertificateFile "{certificate}"',
             f'Match originalhost "{_PATTERN}"',
-            f'    ProxyCommand {command} ssh --stdio \'%n\'',
+            f"    ProxyCommand {command} ssh --stdio '%n'",
             f'    IdentityFile "{key_file()}"',
             "    IdentitiesOnly yes",
             f'    UserKnownHostsFile "{known_hosts_file()}"',

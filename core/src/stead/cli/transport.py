@@ -1,4 +1,4 @@
-"""A connected socket to the server: TCP, through a proxy where the environment names one, with TLS for https."""
+"""A socket to the server: TCP, through a proxy where the environment names one, with TLS for https."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def current_actor() -> Actor:
 
 
 def unauthorized() -> BaseResponse:
-    """What flask-login answers where somebody has to sign in first: an error, or the way to the login page."""
+    """The answer where somebody has to sign in first: an error, or the way to the login page."""
     if is_api_request():
         raise NotAuthenticated(_NOT_SIGNED_IN, remedy="Send a token in the Authorization header.")
     target = f"{LOGIN_PATH}?next={quote(_return_path(), safe='/')}"

@@ -24,7 +24,7 @@ from stead.cli.session import forget_session, known_url, save_session
 @click.option("--first-user-username", metavar="NAME", help="Create the owner of a fresh deployment.")
 @click.option("--first-user-email", metavar="EMAIL", help="E-mail address of that owner.")
 @click.option("--first-user-full-name", metavar="NAME", default="", help="Full name of that owner.")
-def login(
+def login(  # noqa: PLR0917 - click passes them by name
     url: str | None,
     username: str | None,
     password_stdin: bool,
@@ -83,7 +83,8 @@ def _ask(question: str, given: str | None, option: str) -> str:
 def _ask_password(*, confirm: bool) -> str:
     if not is_interactive():
         raise usage_error(
-            "Nobody is here to type the password.", remedy="Pipe it in with --password-stdin, or use --token-stdin."
+            "Nobody is here to type the password.",
+            remedy="Pipe it in with --password-stdin, or use --token-stdin.",
         )
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm, err=True))
 

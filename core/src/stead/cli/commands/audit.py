@@ -31,8 +31,10 @@ def verify() -> int:
     result = client().get("/audit/verify")
     show(
         result,
-        lambda: f"The audit log is whole: {result['entries']} entries."
-        if result["ok"]
-        else f"The audit log is broken at entry {result['broken_at']}: {result['why']}",
+        lambda: (
+            f"The audit log is whole: {result['entries']} entries."
+            if result["ok"]
+            else f"The audit log is broken at entry {result['broken_at']}: {result['why']}"
+        ),
     )
     return Exit.OK if result["ok"] else Exit.FAILED

@@ -28,8 +28,8 @@ from stead.cli.sshconfig import difference, section, with_section, without_secti
 def config_ssh(path: Path, dry_run: bool, remove: bool) -> None:
     """Make plain ssh, scp, rsync, git and editors reach workspaces as NAME.stead.
 
-    Other people's workspaces are NAME.OWNER.stead, and AGENT.NAME.OWNER.stead names an agent. Only the section
-    between Stead's markers is written; everything else in the file stays as it is.
+    Other people's workspaces are NAME.OWNER.stead, and AGENT.NAME.OWNER.stead names an agent. Only the
+    section between Stead's markers is written; everything else in the file stays as it is.
     """
     path = path.expanduser()
     if not remove:

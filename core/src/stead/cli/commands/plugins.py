@@ -28,7 +28,10 @@ def list_plugins() -> None:
         ]
         for plugin in found
     )
-    show(found, lambda: table(["name", "version", "status", "brings", "error"], rows, "No plugin is installed."))
+    show(
+        found,
+        lambda: table(["name", "version", "status", "brings", "error"], rows, "No plugin is installed."),
+    )
 
 
 def _short(address: str) -> str:

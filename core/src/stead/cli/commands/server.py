@@ -28,7 +28,7 @@ def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="Settings file.")
 @_setting_options
 @click.pass_context
-def server(context: click.Context, path: Path | None, **flags: str | None) -> None:
+def server(context: click.Context, /, path: Path | None, **flags: str | None) -> None:
     """Run the control plane, with provisioners, relay and web pages, until it is told to stop.
 
     Every setting is an option here, a variable STEAD_NAME, and a key of stead.toml.

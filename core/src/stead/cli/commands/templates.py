@@ -75,7 +75,7 @@ def _chosen_starter(starters: list[Json], wanted: str | None) -> Json:
     if not is_interactive():
         raise usage_error("Which starter?", field="--starter", remedy=f"There are: {known}.")
     for number, item in enumerate(starters, 1):
-        click.echo(f"{number}. {item['title']} ({item['id']}) – {item['description']}", err=True)
+        click.echo(f"{number}. {item['title']} ({item['id']}) - {item['description']}", err=True)
     number = click.prompt("Number", type=click.IntRange(1, len(starters)), err=True)
     return starters[number - 1]
 
@@ -90,13 +90,17 @@ def _chosen_starter(starters: list[Json], wanted: str | None) -> Json:
     help="Folder of the template.",
     show_default="the current folder",
 )
-@click.option("--starter", metavar="PLATFORM/NAME", help="Push a starter template as it is instead of a folder.")
+@click.option(
+    "--starter", metavar="PLATFORM/NAME", help="Push a starter template as it is instead of a folder."
+)
 @click.option("--version", "version_name", default="", help="Name of the version; one is made up otherwise.")
 @click.option("--message", "-m", default="", help="What changed.")
-@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="Terraform input variable.")
+@click.option(
+    "--variable", "variables", multiple=True, metavar="NAME=VALUE", help="Terraform input variable."
+)
 @click.option("--activate/--no-activate", default=True, show_default=True, help="Make it the active version.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before a new template is created.")
-def push(
+def push(  # noqa: PLR0917 - click passes them by name
     name: str | None,
     directory: Path,
     starter: str | None,
@@ -115,7 +119,11 @@ def push(
     template = _find(server, name)
     if template is None:
         confirm_new(name, yes)
-    fields = {"name": version_name, "message": message, "variables": json.dumps(parse_pairs(variables, "--variable"))}
+    fields = {
+        "name": version_name,
+        "message": message,
+        "variables": json.dumps(parse_pairs(variables, "--variable")),
+    }
     fields = {key: value for key, value in fields.items() if value}
     if template is not None:
         fields["template"] = template["id"]

@@ -35,7 +35,13 @@ def list_tokens() -> None:
     """List your tokens."""
     found = list(pages(client(), "/users/me/tokens"))
     rows = (
-        [token["id"], token["name"], when(token["created_at"]), when(token["last_used_at"]), when(token["expires_at"])]
+        [
+            token["id"],
+            token["name"],
+            when(token["created_at"]),
+            when(token["last_used_at"]),
+            when(token["expires_at"]),
+        ]
         for token in found
     )
     headings = ["id", "name", "created", "last used", "expires"]
@@ -57,5 +63,7 @@ def seconds(text: str) -> int:
     """
     found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
     if not found:
-        raise usage_error(f"{text} is not a length of time.", field="--lifetime", remedy="Write 12h, 30d or 8w.")
+        raise usage_error(
+            f"{text} is not a length of time.", field="--lifetime", remedy="Write 12h, 30d or 8w."
+        )
     return int(found[1]) * _UNITS[found[2]]

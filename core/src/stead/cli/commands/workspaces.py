@@ -58,7 +58,10 @@ def _summary(workspace: Json) -> str:
             ("Name", f"{workspace['owner']}/{workspace['name']}"),
             ("Status", state(workspace)),
             ("Template", f"{workspace['template']} {build['template_version_name']}"),
-            ("Build", f"#{build['number']} {build['transition']}, {when(build['created_at'])}, {build['initiator']}"),
+            (
+                "Build",
+                f"#{build['number']} {build['transition']}, {when(build['created_at'])}, {build['initiator']}",
+            ),
             ("Error", error or ""),
             ("Deadline", when(build["deadline"])),
             ("Parameters", ", ".join(f"{key}={value}" for key, value in build["parameters"].items())),
@@ -80,7 +83,9 @@ def _resources(workspace: Json) -> str:
 def _agent(agent: Json) -> list[str]:
     path = f", {agent['path']}" if agent["path"] else ""
     lines = [f"  agent {agent['name']}: {status(agent['status'])}, {status(agent['lifecycle'])}{path}"]
-    lines += [f"    {item['display_name']}: {item['value'].strip()}" for item in agent["metadata"] if item["value"]]
+    lines += [
+        f"    {item['display_name']}: {item['value'].strip()}" for item in agent["metadata"] if item["value"]
+    ]
     lines += [f"    app {app['slug']}: {app['health']}" for app in agent["apps"] if not app["hidden"]]
     return lines
 

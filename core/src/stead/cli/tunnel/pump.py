@@ -13,7 +13,17 @@ import time
 from collections import deque
 
 from stead.cli.failures import CliError, Unreachable
-from stead.cli.tunnel.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, Decoder, Frame, ProtocolError, encode
+from stead.cli.tunnel.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    Decoder,
+    Frame,
+    ProtocolError,
+    encode,
+)
 
 READ_SIZE = 128 * 1024
 HIGH_WATER = 1024 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from pydantic import AwareDatetime
 
 from stead.domain.records import Page

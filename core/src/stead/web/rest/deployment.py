@@ -21,7 +21,8 @@ OPENAPI_DOCUMENT = "stead.openapi"
 
 @dataclass(frozen=True)
 class Health:
-    status: str
+    ok: bool
+    version: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Starters:
 @api.get("/healthz", "Whether the server answers", public=True, returns=Health)
 def healthz() -> Health:
     deployment.status(current_core())
-    return Health(status="ok")
+    return Health(ok=True, version=VERSION)
 
 
 @api.get("/buildinfo", "Version and state of the deployment", public=True, returns=BuildInfo)

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Input(BaseModel):
-    """Base of all bodies and queries: unknown fields are errors, and strings are never coerced from numbers."""
+    """Base of all bodies and queries: unknown fields are errors, and text is bounded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=65536)
 
@@ -80,13 +80,16 @@ def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 
 def _explain(model: type[BaseModel], error: ValidationError) -> InvalidInput:
-    first = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # A misspelt field is also a missing one: the misspelling is what helps.
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     field = ".".join(str(part) for part in first["loc"]) or None
     if first["type"] == "extra_forbidden":
         return _unknown(model, field or "")
     if first["type"] == "missing":
         return InvalidInput(f"The field {field} is missing.", field=field)
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = first["msg"].removeprefix("Value error, ").removesuffix(".")
+    reason = reason[:1].lower() + reason[1:] if field else reason
     return InvalidInput(f"The field {field} is wrong: {reason}." if field else f"{reason}.", field=field)
 
 

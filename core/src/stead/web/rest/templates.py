@@ -78,8 +78,11 @@ def delete_template(ref: str) -> None:
     templates.delete(current_core(), current_actor(), ref)
 
 
-@api.get("/templates/<ref:ref>/versions", "List a template's versions", query=Paging, returns=PageOf(TemplateVersion))
+@api.get(
+    "/templates/<ref:ref>/versions",
+    "List a template's versions",
+    query=Paging,
+    returns=PageOf(TemplateVersion),
+)
 def list_versions(ref: str, query: Paging) -> Page:
-    return templates.versions(
-        current_core(), current_actor(), ref, limit=query.limit, offset=query.offset
-    )
+    return templates.versions(current_core(), current_actor(), ref, limit=query.limit, offset=query.offset)

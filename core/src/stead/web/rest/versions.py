@@ -26,7 +26,7 @@ _PART = "archive"
 
 
 class VersionFields(Input):
-    """``template`` is the one that the version is meant for; without it the version is free to become a new one."""
+    """``template`` is the one that the version belongs to; without it, the version may become a new one."""
 
     name: Annotated[str, Field(max_length=128)] = ""
     message: Text = ""
@@ -132,4 +132,4 @@ def promote_version(ref: str) -> Template:
 
 @api.post("/template-versions/<ref:ref>/cancel", "Ask an import to stop", returns=TemplateVersion)
 def cancel_version(ref: str) -> TemplateVersion:
-    return templates.cancel_import(current_core(), current_actor(), ref)
+    return templates.cancel(current_core(), current_actor(), ref)

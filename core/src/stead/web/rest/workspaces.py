@@ -8,7 +8,8 @@ from pydantic import Field
 
 from stead.domain.records import Build, Page, Workspace
 from stead.domain.states import Transition, WorkspaceStatus
-from stead.services import builds, workspaces
+from stead.services import agents, builds, workspaces
+from stead.services.agents import SshAccess
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.rest.common import Name, Paging, Parameters, Ref, SearchPaging
@@ -117,3 +118,14 @@ def create_build(ref: str, body: CreateBuild) -> Build:
         version=body.version,
         orphan=body.orphan,
     )
+
+
+@api.post(
+    "/workspaces/<ref:ref>/ssh-certificate",
+    "Get a certificate for a workspace's SSH server",
+    body=CertificateRequest,
+    returns=SshAccess,
+)
+def ssh_certificate(ref: str, body: CertificateRequest) -> SshAccess:
+    """The certificate is good for some minutes, for this key and this workspace alone."""
+    return agents.ssh_certificate(current_core(), current_actor(), ref, body.agent, body.public_key)

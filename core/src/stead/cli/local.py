@@ -1,0 +1,33 @@
+"""What is done to a deployment on its own machine, straight at its database: for whoever cannot sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stead.config import Settings
+from stead.domain.documents import to_json
+from stead.services import deployment, users
+from stead.services.core import SYSTEM, Core, close_core, open_core
+
+
+@contextmanager
+def _core(settings: Settings) -> Iterator[Core]:
+    core = open_core(settings)
+    try:
+        yield core
+    finally:
+        close_core(core)
+
+
+def create_owner(settings: Settings, username: str, email: str, password: str, name: str) -> Any:
+    """Create the owner of a fresh deployment; returns the user as JSON."""
+    with _core(settings) as core:
+        return to_json(deployment.create_first_owner(core, username, email, password, name))
+
+
+def reset_password(settings: Settings, user: str, password: str) -> None:
+    """Set another password for a user."""
+    with _core(settings) as core:
+        users.set_password(core, SYSTEM, user, None, password)

@@ -55,8 +55,7 @@ class Figures:
 
     def as_json(self) -> dict[str, dict[str, Any]]:
         return {
-            name: {"value": f.value, "unit": f.unit, "goal": _goal(f), "ok": f.ok}
-            for name, f in self._figures.items()
+            name: {"value": f.value, "unit": f.unit, "goal": _goal(f), "ok": f.ok} for name, f in self._figures.items()
         }
 
     def as_table(self, title: str) -> str:

@@ -1,9 +1,10 @@
-"""The providers that Stead brings itself."""
+"""The providers and platforms that Stead brings itself."""
 
 from __future__ import annotations
 
 from stead.api.records import PlatformSpec, ProviderSpec
 from stead.terraform.coder.provider import coder_provider
+from stead.terraform.host.provider import host_platform, host_provider
 from stead.terraform.standard.cloudinit_provider import cloudinit_provider
 from stead.terraform.standard.external_provider import external_provider
 from stead.terraform.standard.http_provider import http_provider
@@ -26,9 +27,10 @@ def builtin_providers() -> list[ProviderSpec]:
         cloudinit_provider(),
         external_provider(),
         http_provider(),
+        host_provider(),
     ]
 
 
 def builtin_platforms() -> list[PlatformSpec]:
-    """Places to run workspaces that need no plugin."""
-    return []
+    """Where workspaces can run without a plugin: on this machine, for trying Stead out."""
+    return [host_platform()]

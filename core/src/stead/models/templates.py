@@ -52,6 +52,7 @@ class TemplateVersionRow(Table):
     presets = JsonField(default=list)
     variables = JsonField(default=list)
     providers = JsonField(default=list)
+    graph = peewee.TextField(null=True)
     created_by = IdField()
     created_at = TimeField()
     archived = peewee.BooleanField(default=False)

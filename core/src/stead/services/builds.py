@@ -143,6 +143,14 @@ def create(
     return get(core, actor, build_id)
 
 
+RESTART = "restart"
+
+
+def restart(core: Core, actor: Actor, workspace: str) -> Build:
+    """Stop a workspace and start it again: the stop is queued now, the start when the stop has succeeded."""
+    return create(core, actor, workspace, Transition.STOP, reason=RESTART)
+
+
 def _transition(value: Transition | str) -> Transition:
     try:
         return Transition(value)

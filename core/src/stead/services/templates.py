@@ -312,8 +312,9 @@ def archive(core: Core, actor: Actor, version_id: str) -> bytes:
     return content
 
 
-def starters(core: Core) -> tuple[Starter, ...]:
-    """The starter templates of all loaded platforms."""
+def starters(core: Core, actor: Actor | None = None) -> tuple[Starter, ...]:
+    """The starter templates of all loaded platforms; everybody may see them."""
+    del actor
     return tuple(
         Starter(f"{platform.name}/{template.name}", platform.name, template)
         for platform, _ in core.plugins.platforms()

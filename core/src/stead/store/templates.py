@@ -38,6 +38,7 @@ class VersionSource:
     job_id: str
     sealed_variables: bytes | None
     providers: tuple[ProviderChoice, ...]
+    graph: str | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Imported:
     presets: Sequence[Preset]
     variables: Sequence[Variable]
     providers: Sequence[ProviderChoice]
+    graph: str | None = None
 
 
 def archive_id(sha256: str) -> str | None:
@@ -139,6 +141,7 @@ def record_import(version_id: str, found: Imported) -> None:
         presets=codec.dump(found.presets),
         variables=codec.dump(found.variables),
         providers=codec.dump(found.providers),
+        graph=found.graph,
     )
 
 
@@ -184,6 +187,7 @@ def source(version_id: str) -> VersionSource | None:
         job_id=row.job_id,
         sealed_variables=row.variable_values,
         providers=codec.PROVIDERS.validate_python(row.providers),
+        graph=row.graph,
     )
 
 

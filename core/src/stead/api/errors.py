@@ -140,7 +140,10 @@ class ResourceConflict(ProviderFailure):
 
 
 class BuildFailure(SteadError):
+    """``details`` are Terraform's diagnostics where it gave some (``stead.terraform.diagnostics``)."""
+
     reason = "build_failed"
+    details: tuple[object, ...] = ()
 
 
 class TemplateInvalid(BuildFailure):

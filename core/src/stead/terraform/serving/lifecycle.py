@@ -8,11 +8,13 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
+from stead.api.errors import ProviderFailure
 from stead.api.provider.context import Context, Plan
 from stead.api.provider.fields import Attribute
 from stead.api.provider.model import Model
 from stead.api.provider.resources import Resource, overrides
 from stead.api.provider.values import Unknown
+from stead.terraform.journal import JournalEntry
 from stead.terraform.serving import reports
 from stead.terraform.serving.planning import changed_fields, forced_fields, planned
 from stead.terraform.serving.session import Link
@@ -174,3 +176,18 @@ def _hint(instance: Resource) -> str:
     """Something to recognise the resource by: the protocol does not tell its address."""
     name = getattr(instance, "name", None)
     return f'{instance.type_name} "{name}"' if isinstance(name, str) else instance.type_name
+
+
+def discard(entry: JournalEntry, link: Link) -> None:
+    """Delete what the journal knows and the state does not, with a configured provider."""
+    kind = next((item for item in link.kind.resources if item.type_name == entry.type_name), None)
+    if kind is None:
+        raise ProviderFailure(f"{link.spec.address} has no resource type {entry.type_name} any more.")
+    context = link.context(entry.key)
+    if entry.state_json:
+        found: Resource | None = kind.decode(json.loads(entry.state_json))
+    else:
+        found = kind.import_(context, entry.identity)
+    if found is not None:
+        found.delete(context)
+    link.session.journal.deleted(entry.key)

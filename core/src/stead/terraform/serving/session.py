@@ -19,6 +19,11 @@ from stead.terraform.journal import Journal
 logger = logging.getLogger(__name__)
 
 
+def no_log(level: str, text: str) -> None:
+    """Until a run has its log."""
+    del level, text
+
+
 @dataclass
 class Session:
     """One run: its build, journal, log and end.
@@ -29,8 +34,8 @@ class Session:
 
     build: BuildContext
     journal: Journal
-    log: Callable[[str, str], None]
     deadline: float | None = None
+    log: Callable[[str, str], None] = no_log
     stopping: threading.Event = field(default_factory=threading.Event)
     failures: list[SteadError] = field(default_factory=list)
 

@@ -1,0 +1,169 @@
+"""What Terraform reports, and which of our failures it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stead.api.errors import BuildFailure, InvalidInput, ProviderUnavailable, SteadError, TemplateInvalid
+from stead.terraform.errors import PlanFailed, caused_by
+
+_INIT_PREAMBLE = "Terraform encountered problems during initialisation"
+_MISSING_VARIABLE = re.compile(r'input variable "([^"]+)" is not set')
+_INVALID_VARIABLE = re.compile(r"\bvar\.([\w-]+)")
+_DECLARED_VARIABLE = re.compile(r'^\s*variable "([^"]+)"')
+_PROVIDER = re.compile(
+    r"provider\s+(?:registry\s+\S+\s+)?\"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})\"?", re.IGNORECASE
+)
+_PROVIDER_SUMMARIES = (
+    "Failed to query available provider packages",
+    "Failed to install provider",
+    "Failed to resolve provider packages",
+    "Invalid provider registry host",
+    "Incompatible provider version",
+    "Required plugins are not installed",
+    "Missing required provider",
+    "Inconsistent dependency lock file",
+)
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """An error or a warning. ``file`` and ``line`` are where the template is to blame, else "" and 0."""
+
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+    file: str = ""
+    line: int = 0
+    code: str = ""
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Diagnostic:
+        position = value.get("range") or {}
+        return cls(
+            severity=value.get("severity", "error"),
+            summary=value.get("summary", ""),
+            detail=value.get("detail", ""),
+            address=value.get("address", ""),
+            file=position.get("filename", ""),
+            line=position.get("start", {}).get("line", 0),
+            code=(value.get("snippet") or {}).get("code", ""),
+        )
+
+    @property
+    def place(self) -> str:
+        """``main.tf:12``, or "" where there is none."""
+        return f"{self.file}:{self.line}" if self.file else ""
+
+    @property
+    def text(self) -> str:
+        """One paragraph for a person, with the place."""
+        where = f" ({self.place})" if self.place else ""
+        body = f"{self.summary.rstrip('.')}{where}."
+        return f"{body} {' '.join(self.detail.split())}".strip()
+
+
+def errors_among(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The errors; the sentence that ``init`` puts before every list of errors is none."""
+    return [
+        item
+        for item in diagnostics
+        if item.severity == "error" and not item.summary.startswith(_INIT_PREAMBLE)
+    ]
+
+
+def failure_of(
+    diagnostics: Sequence[Diagnostic], stage: str, failures: Sequence[SteadError] = ()
+) -> SteadError:
+    """The failure that these diagnostics of a failed step mean.
+
+    :param stage: ``initializing``, ``planning`` or ``applying``.
+    :param failures: what our providers raised during the step.
+    """
+    errors = errors_among(diagnostics)
+    if not errors:
+        return BuildFailure(f"Terraform failed while {stage} and did not say why.")
+    failure = _from_provider(errors, failures) or _from_terraform(errors, stage)
+    if isinstance(failure, BuildFailure):
+        failure.details = tuple(errors)
+    return failure
+
+
+def _from_provider(errors: Sequence[Diagnostic], failures: Sequence[SteadError]) -> SteadError | None:
+    for failure in failures:
+        shown = next((item for item in errors if item.summary == failure.message), None)
+        if shown is None:
+            continue
+        if isinstance(failure, InvalidInput):
+            return failure
+        where = f"{shown.address}: " if shown.address else ""
+        raised = PlanFailed(f"{where}{shown.text}", field=shown.place or None)
+        return caused_by(raised, failure)
+    return None
+
+
+def _from_terraform(errors: Sequence[Diagnostic], stage: str) -> SteadError:
+    first = errors[0]
+    variable = _variable_of(first)
+    if variable:
+        return _variable_failure(first, variable)
+    missing = [item for item in errors if item.summary.startswith(_PROVIDER_SUMMARIES)]
+    if missing:
+        return provider_unavailable(missing[0])
+    if first.file:
+        more = f" There are {len(errors) - 1} more errors in the build log." if len(errors) > 1 else ""
+        return TemplateInvalid(f"{first.text}{more}", field=first.place, remedy=_remedy(first))
+    return PlanFailed(first.text) if stage == "planning" else BuildFailure(first.text)
+
+
+def _variable_of(item: Diagnostic) -> str:
+    """The root variable whose value is missing or wrong."""
+    match = _MISSING_VARIABLE.search(item.detail)
+    if match:
+        return match.group(1)
+    if item.summary == "Invalid value for input variable":
+        found = re.search(r'variable "([^"]+)"|var\.([\w-]+)', item.detail) or _DECLARED_VARIABLE.search(
+            item.code
+        )
+        return next((group for group in found.groups() if group), "") if found else ""
+    if item.summary == "Invalid value for variable":
+        declared = _DECLARED_VARIABLE.search(item.code) or _INVALID_VARIABLE.search(item.detail + item.code)
+        return declared.group(1) if declared else ""
+    return ""
+
+
+def _variable_failure(item: Diagnostic, variable: str) -> InvalidInput:
+    where = f" ({item.place})" if item.place else ""
+    if _MISSING_VARIABLE.search(item.detail):
+        return InvalidInput(
+            f"The template's variable {variable} has no value{where}.",
+            field=variable,
+            remedy="Set it in the template's variables, or give it a default.",
+        )
+    detail = " ".join(item.detail.split())
+    return InvalidInput(
+        f"The value of the template's variable {variable} is not acceptable{where}: {detail}", field=variable
+    )
+
+
+def _remedy(item: Diagnostic) -> str:
+    if item.summary in {"Invalid resource type", "Invalid data source"}:
+        return "Correct the type, or choose the original provider in the template's settings."
+    return "Correct the template and import it again."
+
+
+def provider_unavailable(item: Diagnostic) -> ProviderUnavailable:
+    """Terraform can get a provider neither from a plugin nor from anywhere else."""
+    match = _PROVIDER.search(" ".join(item.detail.split())) or _PROVIDER.search(item.summary)
+    name = match.group(1).removeprefix("registry.terraform.io/") if match else "of the template"
+    reason = " ".join(item.detail.split())
+    return ProviderUnavailable(
+        f"The provider {name} is not available: no plugin of this server brings it, and Terraform could not "
+        f"install it ({reason[:300]}).",
+        remedy=f"Install a Stead plugin that serves {name}, put the provider into the mirror folder "
+        "(setting terraform.mirror), or let the server reach the provider's registry.",
+    )

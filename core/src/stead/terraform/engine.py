@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ class Engine:
         """
         left = {full_address(address) for address in originals}
         served = {address: made for address, made in self._providers.items() if address not in left}
+        files = Workdir(workdir)
         session = Session(
-            build=context,
+            build=replace(context, directory=files.template.absolute()),
             journal=journal,
             deadline=None if timeout is None else time.monotonic() + timeout,
         )
@@ -84,7 +86,7 @@ class Engine:
             child.close()
             raise
         return Run(
-            workdir=Workdir(workdir),
+            workdir=files,
             child=child,
             server=server,
             session=session,

@@ -1,22 +1,20 @@
-"""The pages that people see."""
+"""The pages that people see: blueprints that parse, call a service and render."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Response, make_response
+from stead.web.pages.rendering import render_error
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from stead.api.errors import SteadError
+__all__ = ["register_pages", "render_error"]
 
 
 def register_pages(app: Flask) -> None:
     """Register the blueprints of all pages with the application."""
-    del app
+    # The pages need what stead.web.failures decides, which in turn renders its errors with this package.
+    from stead.web.pages.registry import register
 
-
-def render_error(error: SteadError, status: int) -> Response:
-    """The page that tells a person what went wrong. Works without a signed-in user and without the database."""
-    return make_response(str(error), status, {"Content-Type": "text/plain; charset=utf-8"})
+    register(app)

@@ -54,7 +54,7 @@ class SteadLive extends HTMLElement {
     const target = document.querySelector(this.getAttribute("target"));
     if (!target || document.querySelector("dialog[open]:not(.palette)")) return;
     const response = await fetch(this.getAttribute("refresh") || location.href, {
-      headers: { "HX-Request": "true", "HX-Target": target.id, Accept: "text/html" },
+      headers: { "HX-Request": "true", "HX-Request-Type": "partial", Accept: "text/html" },
     });
     if (response.redirected || response.status === 401) return location.reload();
     if (response.status === 404) return location.assign(this.getAttribute("gone") || "/");

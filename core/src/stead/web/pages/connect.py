@@ -1,0 +1,91 @@
+"""The ways into a workspace: what to type, and which links open an editor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from stead.domain.records import Agent, Workspace
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way in. ``href`` opens it, ``text`` is to copy; ``note`` says what it needs."""
+
+    title: str
+    text: str = ""
+    href: str = ""
+    icon: str = ""
+    note: str = ""
+
+
+# Editors of the VS Code family: the scheme of their links.
+_EDITORS = (
+    ("vscode", "VS Code"),
+    ("vscode-insiders", "VS Code Insiders"),
+    ("cursor", "Cursor"),
+    ("windsurf", "Windsurf"),
+    ("codium", "VSCodium"),
+    ("positron", "Positron"),
+    ("antigravity", "Antigravity"),
+    ("kiro", "Kiro"),
+)
+_JETBRAINS = (
+    ("IU", "IntelliJ IDEA"),
+    ("PY", "PyCharm"),
+    ("GO", "GoLand"),
+    ("WS", "WebStorm"),
+    ("CL", "CLion"),
+    ("RR", "RustRover"),
+    ("RD", "Rider"),
+    ("PS", "PhpStorm"),
+    ("RM", "RubyMine"),
+)
+
+
+def reference(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
+    """How the viewer names the workspace on the command line: ``dev``, ``ada/dev``, ``gpu.dev.ada.stead``."""
+    if agent is not None:
+        return host_alias(workspace, agent)
+    return workspace.name if workspace.owner_id == viewer_id else f"{workspace.owner}/{workspace.name}"
+
+
+def host_alias(workspace: Workspace, agent: Agent | None = None) -> str:
+    """The host that ``stead config-ssh`` writes into the SSH configuration."""
+    parts = [agent.name] if agent is not None else []
+    return ".".join([*parts, workspace.name, workspace.owner, "stead"])
+
+
+def command(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
+    """The one command that opens a shell."""
+    return f"stead ssh {reference(workspace, viewer_id, agent)}"
+
+
+def editors(workspace: Workspace, agent: Agent, *, several: bool) -> list[Way]:
+    """Links that open the workspace's folder in an editor of the VS Code family."""
+    host = quote(host_alias(workspace, agent if several else None))
+    path = quote(agent.directory or "/")
+    return [
+        Way(title, href=f"{scheme}://vscode-remote/ssh-remote+{host}{path}?windowId=_blank")
+        for scheme, title in _EDITORS
+    ]
+
+
+def jetbrains(workspace: Workspace, agent: Agent, *, several: bool, user: str = "root") -> list[Way]:
+    """Links that open the workspace's folder in a JetBrains IDE, through the Toolbox app."""
+    host = quote(host_alias(workspace, agent if several else None), safe="")
+    project = quote(agent.directory or "/", safe="")
+    start = f"jetbrains://gateway/ssh/environment?h={host}&u={quote(user, safe='')}&p=22&launchIde=true"
+    return [Way(title, href=f"{start}&ideHint={code}&projectHint={project}") for code, title in _JETBRAINS]
+
+
+def others(workspace: Workspace, agent: Agent, *, several: bool) -> list[Way]:
+    """Other programs that read the SSH configuration."""
+    host = host_alias(workspace, agent if several else None)
+    path = agent.directory or "/"
+    return [
+        Way("OpenSSH", text=f"ssh {host}"),
+        Way("Copy files", text=f"scp FILE {host}:"),
+        Way("Emacs TRAMP", text=f"/ssh:{host}:{path}"),
+        Way("Zed", href=f"zed://ssh/{quote(host)}{quote(path)}"),
+    ]

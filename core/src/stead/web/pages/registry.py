@@ -1,0 +1,42 @@
+"""All pages, and what they share, put into the application."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from stead.web.pages import (
+    administration,
+    builds,
+    creation,
+    search,
+    session,
+    settings,
+    templates,
+    users,
+    versions,
+    workspaces,
+)
+from stead.web.pages.assets import init_assets
+from stead.web.pages.notices import init_notices
+from stead.web.pages.rendering import init_rendering
+
+_PAGES = (
+    session,
+    workspaces,
+    creation,
+    builds,
+    templates,
+    versions,
+    settings,
+    users,
+    administration,
+    search,
+)
+
+
+def register(app: Flask) -> None:
+    init_assets(app)
+    init_rendering(app)
+    init_notices(app)
+    for module in _PAGES:
+        app.register_blueprint(module.blueprint)

@@ -1,0 +1,137 @@
+"""The people of the deployment, for those who may manage them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, request
+from flask_login import login_required
+from werkzeug.wrappers import Response as BaseResponse
+
+from stead.api.errors import InvalidInput, SteadError
+from stead.domain import rbac
+from stead.domain.names import SHORTEST_PASSWORD
+from stead.domain.states import Role
+from stead.services import users
+from stead.web.auth import current_actor
+from stead.web.context import current_core
+from stead.web.failures import status_of
+from stead.web.pages.notices import redirect_saying
+from stead.web.pages.rendering import PAGE_SIZE, offset_of_page, page, problem_in, wants_fragment
+
+blueprint = Blueprint("users", __name__)
+
+ROLES = (
+    (Role.OWNER, "Owner", "May do everything, and make others owners."),
+    (Role.TEMPLATE_ADMIN, "Template admin", "Makes and changes templates, and sees all workspaces."),
+    (Role.USER_ADMIN, "User admin", "Invites, suspends and changes people."),
+    (Role.AUDITOR, "Auditor", "Reads everything, the audit log too, and changes nothing."),
+)
+
+
+@blueprint.get("/users")
+@login_required
+def index() -> Response:
+    rbac.require(current_actor(), rbac.Resource.USER, rbac.Action.READ)
+    number, offset = offset_of_page()
+    found = users.list(
+        current_core(),
+        current_actor(),
+        search=request.args.get("q", "").strip(),
+        limit=PAGE_SIZE,
+        offset=offset,
+    )
+    return page(
+        "users/part_list.html" if wants_fragment() else "users/list.html",
+        found=found,
+        number=number,
+        size=PAGE_SIZE,
+        query=request.args,
+        titles={role: title for role, title, _ in ROLES},
+    )
+
+
+@blueprint.get("/users/new")
+@login_required
+def new() -> Response:
+    rbac.require(current_actor(), rbac.Resource.USER, rbac.Action.CREATE)
+    return _new_page({}, [], {})
+
+
+@blueprint.post("/users/new")
+@login_required
+def create() -> BaseResponse:
+    form, chosen = request.form, request.form.getlist("roles")
+    try:
+        made = users.create(
+            current_core(),
+            current_actor(),
+            username=form.get("username", "").strip(),
+            email=form.get("email", "").strip(),
+            password=form.get("password", ""),
+            name=form.get("name", "").strip(),
+            roles=_roles(chosen),
+        )
+    except SteadError as error:
+        return _new_page(form, chosen, problem_in(error), status_of(error))
+    return redirect_saying("/users", f"{made.username} can sign in now.")
+
+
+def _new_page(
+    form: Mapping[str, str], chosen: list[str], problems: Mapping[str, str], status: int = 200
+) -> Response:
+    return page(
+        "users/new.html",
+        status,
+        form=form,
+        chosen=chosen,
+        problems=problems,
+        roles=ROLES,
+        shortest=SHORTEST_PASSWORD,
+    )
+
+
+@blueprint.get("/users/<username>")
+@login_required
+def show(username: str) -> Response:
+    return _user_page(username, {})
+
+
+@blueprint.post("/users/<username>/roles")
+@login_required
+def set_roles(username: str) -> BaseResponse:
+    try:
+        users.set_roles(current_core(), current_actor(), username, _roles(request.form.getlist("roles")))
+    except SteadError as error:
+        return _user_page(username, problem_in(error), status_of(error))
+    return redirect_saying(f"/users/{username}", f"The roles of {username} were changed.")
+
+
+@blueprint.post("/users/<username>/status")
+@login_required
+def set_status(username: str) -> BaseResponse:
+    wanted = "suspended" if request.form.get("status") == "suspended" else "active"
+    try:
+        users.set_status(current_core(), current_actor(), username, wanted)
+    except SteadError as error:
+        return _user_page(username, problem_in(error), status_of(error))
+    words = "cannot sign in any more" if wanted == "suspended" else "can sign in again"
+    return redirect_saying(f"/users/{username}", f"{username} {words}.")
+
+
+@blueprint.get("/users/<username>/ask/suspend")
+@login_required
+def ask(username: str) -> Response:
+    return page("users/ask.html", user=users.get(current_core(), current_actor(), username))
+
+
+def _user_page(username: str, problems: Mapping[str, str], status: int = 200) -> Response:
+    user = users.get(current_core(), current_actor(), username)
+    return page("users/user.html", status, user=user, problems=problems, roles=ROLES)
+
+
+def _roles(chosen: list[str]) -> tuple[Role, ...]:
+    try:
+        return tuple(Role(value) for value in chosen) or (Role.MEMBER,)
+    except ValueError as error:
+        raise InvalidInput("There is no such role.", field="roles") from error

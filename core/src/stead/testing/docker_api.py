@@ -50,13 +50,22 @@ class DockerApi:
         except httpx.TransportError:
             return False
 
-    def image_labels(self, tag: str) -> dict[str, str] | None:
-        """The image's labels, or None where the engine has no such image."""
+    def inspect_image(self, tag: str) -> dict[str, Any] | None:
+        """What the engine tells of the image, or None where it has none of that name."""
         response = self._client.get(f"/images/{tag}/json")
         if response.status_code == 404:
             return None
-        config = response.raise_for_status().json().get("Config") or {}
-        return config.get("Labels") or {}
+        found: dict[str, Any] = response.raise_for_status().json()
+        return found
+
+    def image_labels(self, tag: str) -> dict[str, str] | None:
+        """The image's labels, or None where the engine has no such image."""
+        found = self.inspect_image(tag)
+        return None if found is None else (found.get("Config") or {}).get("Labels") or {}
+
+    def discard_image(self, identity: str) -> None:
+        """Remove an image that has lost its name; one that is still used stays."""
+        self._client.delete(f"/images/{identity}")
 
     def import_image(self, tag: str, root: Iterable[bytes], changes: Iterable[str]) -> None:
         """Make an image of one layer from a tar stream; ``changes`` are Dockerfile lines."""

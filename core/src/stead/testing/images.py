@@ -49,9 +49,11 @@ def _ensure(url: str, tag: str, recipe: str, make: Callable[[DockerApi, str], No
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
     lock = cache_folder() / f"image-{tag.replace('/', '-').replace(':', '-')}.lock"
     with file_lock(lock), DockerApi(url) as engine:
-        labels = engine.image_labels(tag)
-        if labels is None or labels.get(RECIPE_LABEL) != digest:
+        before = engine.inspect_image(tag)
+        if (engine.image_labels(tag) or {}).get(RECIPE_LABEL) != digest:
             make(engine, digest)
+            if before is not None:
+                engine.discard_image(before["Id"])
     return tag
 
 
@@ -109,9 +111,7 @@ def _busybox_root(busybox: str) -> bytes:
     return buffer.getvalue()
 
 
-def _add(
-    archive: tarfile.TarFile, name: str, mode: int, content: bytes | None = None, owner: int = 0
-) -> None:
+def _add(archive: tarfile.TarFile, name: str, mode: int, content: bytes | None = None, owner: int = 0) -> None:
     entry = tarfile.TarInfo(name)
     entry.mode, entry.uid, entry.gid = mode, owner, owner
     if content is None:

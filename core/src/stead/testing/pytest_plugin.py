@@ -3,7 +3,7 @@
 Installed with Stead, so that a plugin author's tests have the fixtures without an import:
 ``docker_engine``, ``busybox_image``, ``debian_image``, ``no_python_image``, ``no_curl_image``,
 ``only_wget_image``, ``only_python_image``, ``postgres_url``, ``database_url``, ``free_port``,
-``free_ports``. :func:`stead.testing.waiting.eventually` waits for a condition.
+``free_ports``, ``image_registry``. :func:`stead.testing.waiting.eventually` waits for a condition.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from stead.testing.images import (
 )
 from stead.testing.left_out import summarize
 from stead.testing.postgres import database_url, postgres_server, postgres_url
+from stead.testing.registry import image_registry
 from stead.testing.session import Session
 from stead.testing.waiting import free_port, free_ports
 
@@ -34,6 +35,7 @@ __all__ = [
     "docker_engine",
     "free_port",
     "free_ports",
+    "image_registry",
     "no_curl_image",
     "no_python_image",
     "only_python_image",

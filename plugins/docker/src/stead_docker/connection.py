@@ -36,6 +36,11 @@ class Client(docker.APIClient):
     silence: float = 300.0
     tls_files: tempfile.TemporaryDirectory[str] | None = None  # read again by every new connection
 
+    def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
+        """The engine's own authority counts before REQUESTS_CA_BUNDLE, which the library puts first."""
+        settings = super().merge_environment_settings(*arguments, **options)
+        return {**settings, "verify": self.verify} if isinstance(self.verify, str) else settings
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         if options.get("timeout") is None:
             options["timeout"] = self.silence
@@ -93,8 +98,6 @@ def connect(address: Address, timeout: float, silence: float) -> Client:
     with translated(f"Docker at {address.host} does not answer", "host"):
         tls = address.tls or (tls_config(folder) if folder else None)
         host = address.host.replace("tcp://", "https://", 1) if tls else address.host
-        client = Client(
-            base_url=host, tls=tls or False, timeout=timeout, use_ssh_client=host.startswith("ssh://")
-        )
+        client = Client(base_url=host, tls=tls or False, timeout=timeout, use_ssh_client=host.startswith("ssh://"))
     client.silence, client.tls_files = silence, files
     return client

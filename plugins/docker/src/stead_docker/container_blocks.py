@@ -31,9 +31,7 @@ class Device(BlockSchema):
     """A device of the engine's machine."""
 
     host_path: str = attribute(required=True, force_new=True, description="Path on the engine's machine.")
-    container_path: str = attribute(
-        optional=True, force_new=True, description="Path in the container; the same."
-    )
+    container_path: str = attribute(optional=True, force_new=True, description="Path in the container; the same.")
     permissions: str = attribute(
         optional=True,
         force_new=True,
@@ -48,12 +46,8 @@ class Healthcheck(BlockSchema):
     test: list[str] = attribute(
         required=True, force_new=True, validators=[non_empty], description='["CMD", …] or ["CMD-SHELL", "…"].'
     )
-    interval: str = attribute(
-        default="0s", force_new=True, validators=[is_duration], description="Between two checks."
-    )
-    timeout: str = attribute(
-        default="0s", force_new=True, validators=[is_duration], description="Of one check."
-    )
+    interval: str = attribute(default="0s", force_new=True, validators=[is_duration], description="Between two checks.")
+    timeout: str = attribute(default="0s", force_new=True, validators=[is_duration], description="Of one check.")
     start_period: str = attribute(
         default="0s", force_new=True, validators=[is_duration], description="In which failures do not count."
     )
@@ -72,9 +66,7 @@ class Host(BlockSchema):
     """A line of the container's /etc/hosts."""
 
     host: str = attribute(required=True, force_new=True, description="Name.")
-    ip: str = attribute(
-        required=True, force_new=True, description="Address; host-gateway is the engine's machine."
-    )
+    ip: str = attribute(required=True, force_new=True, description="Address; host-gateway is the engine's machine.")
 
 
 class BindOptions(BlockSchema):
@@ -101,18 +93,14 @@ class VolumeOptions(BlockSchema):
     driver_name: str = attribute(optional=True, force_new=True, description="Driver that creates the volume.")
     driver_options: dict[str, str] = attribute(optional=True, force_new=True, description="Its options.")
     no_copy: bool = attribute(optional=True, force_new=True, description="Do not fill it from the image.")
-    subpath: str = attribute(
-        optional=True, force_new=True, description="Path within the volume; API 1.45 or later."
-    )
+    subpath: str = attribute(optional=True, force_new=True, description="Path within the volume; API 1.45 or later.")
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
 
 
 class Mount(BlockSchema):
     """A mount, as docker run --mount has it."""
 
-    target: str = attribute(
-        required=True, force_new=True, validators=[absolute], description="Path in the container."
-    )
+    target: str = attribute(required=True, force_new=True, validators=[absolute], description="Path in the container.")
     type: str = attribute(
         required=True,
         force_new=True,
@@ -132,9 +120,7 @@ class NetworkAttachment(BlockSchema):
     """A network that the container joins."""
 
     name: str = attribute(required=True, force_new=True, description="Name or id of the network.")
-    aliases: set[str] = attribute(
-        optional=True, force_new=True, description="Further names of the container there."
-    )
+    aliases: set[str] = attribute(optional=True, force_new=True, description="Further names of the container there.")
     ipv4_address: str = attribute(optional=True, force_new=True, description="Address to have there.")
     ipv6_address: str = attribute(optional=True, force_new=True, description="IPv6 address to have there.")
 
@@ -169,9 +155,7 @@ class Ulimit(BlockSchema):
 class Upload(BlockSchema):
     """A file that is put into the container before it starts."""
 
-    file: str = attribute(
-        required=True, force_new=True, validators=[absolute], description="Path in the container."
-    )
+    file: str = attribute(required=True, force_new=True, validators=[absolute], description="Path in the container.")
     content: str = attribute(
         optional=True,
         force_new=True,
@@ -209,9 +193,7 @@ class VolumeUse(BlockSchema):
     host_path: str = attribute(
         optional=True, force_new=True, validators=[absolute], description="Path on the engine's machine."
     )
-    from_container: str = attribute(
-        optional=True, force_new=True, description="Container whose volumes to take."
-    )
+    from_container: str = attribute(optional=True, force_new=True, description="Container whose volumes to take.")
     read_only: bool = attribute(optional=True, force_new=True, description="Nothing can be written.")
 
 

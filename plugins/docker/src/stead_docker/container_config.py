@@ -163,17 +163,12 @@ def _binds(container: Container) -> list[str]:
     """``source:target[:ro]``; the source is a volume's name or a path."""
     named = [use for use in container.volumes if use.volume_name or use.host_path]
     return [
-        f"{use.volume_name or use.host_path}:{use.container_path}" + (":ro" if use.read_only else "")
-        for use in named
+        f"{use.volume_name or use.host_path}:{use.container_path}" + (":ro" if use.read_only else "") for use in named
     ]
 
 
 def _volumes_from(container: Container) -> list[str]:
-    return [
-        use.from_container + (":ro" if use.read_only else "")
-        for use in container.volumes
-        if use.from_container
-    ]
+    return [use.from_container + (":ro" if use.read_only else "") for use in container.volumes if use.from_container]
 
 
 def _device(device: Any) -> dict[str, str]:

@@ -24,18 +24,14 @@ def content_of(upload: Upload, context: Context, field: str) -> bytes:
         try:
             return base64.b64decode(upload.content_base64, validate=True)
         except binascii.Error as error:
-            raise ProviderFailure(
-                f"The content is not base64: {error}.", field=f"{field}.content_base64"
-            ) from error
+            raise ProviderFailure(f"The content is not base64: {error}.", field=f"{field}.content_base64") from error
     if upload.source is not None:
         path = context.build.resolve(upload.source)
         try:
             return path.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise ProviderFailure(
-                f"{upload.source} cannot be read: {reason}.", field=f"{field}.source"
-            ) from error
+            raise ProviderFailure(f"{upload.source} cannot be read: {reason}.", field=f"{field}.source") from error
     return (upload.content or "").encode()
 
 

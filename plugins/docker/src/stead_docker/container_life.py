@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from stead.api.errors import OperationTimedOut, ProviderFailure, ResourceConflict, SteadError
@@ -56,9 +57,7 @@ def _remove_leftover(container: Container, context: Context) -> None:
         return
     engine = engine_of(context)
     filters = {"label": f"{KEY}={context.key}"}
-    found = engine.ask(
-        context, "Containers could not be listed", lambda c: c.containers(all=True, filters=filters)
-    )
+    found = engine.ask(context, "Containers could not be listed", lambda c: c.containers(all=True, filters=filters))
     for item in found:
         if carries(item["Labels"], context.key) and f"/{container.name.lstrip('/')}" in item["Names"]:
             _remove(context, item["Id"], container.name, volumes=True)
@@ -126,26 +125,24 @@ def output(context: Context, identity: str, tail: int | str = "all") -> str:
 
 
 def _wait_running(container: Container, context: Context, identity: str) -> None:
-    """It runs right after the start, or not at all: the engine answers the start once it has begun."""
+    """Come back when it has run for a moment: what cannot work mostly ends at once."""
     limit = container.container_read_refresh_timeout_milliseconds / 1000
-    waited = 0.0
+    settle = engine_of(context).settings.settle
+    began = time.monotonic()
     while True:
         found = inspect(context, identity)
-        if found is not None and state.is_running(found):
-            return
         if found is None or found["State"]["Status"] in ("exited", "dead", "removing"):
             raise _ended(container, context, identity, found)
-        if waited >= limit:
-            raise OperationTimedOut(
-                f"Container {container.name} did not run within {limit:g} s of its start."
-            )
-        context.wait(POLL)
-        waited += POLL
+        waited = time.monotonic() - began
+        running = state.is_running(found)
+        if running and waited >= settle:
+            return
+        if not running and waited >= limit:
+            raise OperationTimedOut(f"Container {container.name} did not run within {limit:g} s of its start.")
+        context.wait(max(settle - waited, 0.01) if running else POLL)
 
 
-def _ended(
-    container: Container, context: Context, identity: str, found: dict[str, Any] | None
-) -> ProviderFailure:
+def _ended(container: Container, context: Context, identity: str, found: dict[str, Any] | None) -> ProviderFailure:
     """Why a container that must run does not: its exit code and its last words."""
     if found is None:
         return ProviderFailure(f"Container {container.name} ended at once and was removed.", field="rm")
@@ -153,8 +150,7 @@ def _ended(
         context.log(f"{container.name}: {line}", "error")
     killed = " for want of memory" if found["State"].get("OOMKilled") else ""
     return ProviderFailure(
-        f"Container {container.name} ended right after its start{killed}, "
-        f"with exit code {found['State']['ExitCode']}.",
+        f"Container {container.name} ended right after its start{killed}, with exit code {found['State']['ExitCode']}.",
         field="command",
         remedy="Its last output is in the log. Set must_run = false if it is meant to end.",
     )

@@ -173,12 +173,10 @@ def _fill_blocks(container: Container, found: Found, inherited: set[str]) -> Non
     own = {name: value for name, value in (found["Config"]["Labels"] or {}).items() if name not in inherited}
     container.labels = blocks_of(own)
     container.host = [
-        blocks.Host(host=entry.partition(":")[0], ip=entry.partition(":")[2])
-        for entry in host["ExtraHosts"] or ()
+        blocks.Host(host=entry.partition(":")[0], ip=entry.partition(":")[2]) for entry in host["ExtraHosts"] or ()
     ]
     container.ulimit = [
-        blocks.Ulimit(name=item["Name"], soft=item["Soft"], hard=item["Hard"])
-        for item in host["Ulimits"] or ()
+        blocks.Ulimit(name=item["Name"], soft=item["Soft"], hard=item["Hard"]) for item in host["Ulimits"] or ()
     ]
     container.devices = [
         blocks.Device(
@@ -190,9 +188,7 @@ def _fill_blocks(container: Container, found: Found, inherited: set[str]) -> Non
     ]
     if host["CapAdd"] or host["CapDrop"]:
         container.capabilities = [
-            blocks.Capabilities(
-                add=set(host["CapAdd"] or ()) or None, drop=set(host["CapDrop"] or ()) or None
-            )
+            blocks.Capabilities(add=set(host["CapAdd"] or ()) or None, drop=set(host["CapDrop"] or ()) or None)
         ]
     container.volumes = [_bind(text) for text in host["Binds"] or ()]
     container.ports = _ports(host)
@@ -213,9 +209,7 @@ def _ports(host: Found) -> list[blocks.Port]:
         for binding in bindings or ():
             outside = int(binding["HostPort"]) if binding["HostPort"] else None
             address = binding["HostIp"] or "0.0.0.0"  # noqa: S104 - what the engine means by an empty one
-            ports.append(
-                blocks.Port(internal=int(internal), external=outside, ip=address, protocol=protocol or "tcp")
-            )
+            ports.append(blocks.Port(internal=int(internal), external=outside, ip=address, protocol=protocol or "tcp"))
     return ports
 
 

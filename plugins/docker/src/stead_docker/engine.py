@@ -25,9 +25,7 @@ def _is_passing(error: Exception) -> bool:
     """Whether the same question may be answered a moment later."""
     if isinstance(error, sdk.APIError):
         return error.status_code in PASSING
-    return isinstance(
-        error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-    )
+    return isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
 
 
 class Engine:
@@ -35,7 +33,7 @@ class Engine:
 
     def __init__(self, address: Address, settings: DockerSettings, auth: dict[str, dict[str, str]]) -> None:
         self.address = address
-        self._settings = settings
+        self.settings = settings
         self._auth = auth
         self._lock = threading.Lock()
         self._client: Client | None = None
@@ -49,7 +47,7 @@ class Engine:
             return self._client
 
     def _connect(self) -> Client:
-        client = connect(self.address, self._settings.timeout, self._settings.silence)
+        client = connect(self.address, self.settings.timeout, self.settings.silence)
         for registry, credential in self._auth.items():
             # The SDK has no public way to add a credential without asking the registry at once.
             client._auth_configs.add_auth(registry, credential)
@@ -65,12 +63,12 @@ class Engine:
     ) -> T:
         """Put a question, which changes nothing, and repeat it while the engine is only passingly away."""
         pause = FIRST_PAUSE
-        for attempt in range(self._settings.attempts):
+        for attempt in range(self.settings.attempts):
             context.check()
             try:
                 return call(self.client)
             except SDK_ERRORS as error:
-                if attempt + 1 == self._settings.attempts or not _is_passing(error):
+                if attempt + 1 == self.settings.attempts or not _is_passing(error):
                     raise translate(error, doing, field) from error
             context.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             pause *= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,12 +27,8 @@ from stead.api.errors import (
 
 SDK_ERRORS = (sdk.DockerException, sdk.StreamParseError, requests.RequestException)
 
-NO_ENGINE = (
-    "Start Docker on that machine, or name another engine in the provider's host or in plugins.docker.host."
-)
-NO_ACCESS = (
-    "Add the account that runs Stead to the group docker (usermod -aG docker NAME), and start Stead again."
-)
+NO_ENGINE = "Start Docker on that machine, or name another engine in the provider's host or in plugins.docker.host."
+NO_ACCESS = "Add the account that runs Stead to the group docker (usermod -aG docker NAME), and start Stead again."
 REGISTRY_DOWN = (
     "Check the engine's network and proxy, or bring the image to the engine (docker load, docker build) "
     "and name it by its tag."
@@ -107,9 +104,7 @@ WORDS = (
 )
 STATUS: dict[int, Rule] = {
     401: Rule("", CredentialsRejected, REGISTRY_LOGIN),
-    403: Rule(
-        "", PermissionMissing, "An authorization plugin of the engine forbids it: ask who runs the engine."
-    ),
+    403: Rule("", PermissionMissing, "An authorization plugin of the engine forbids it: ask who runs the engine."),
     404: Rule("", ResourceNotFound),
     408: Rule("", OperationTimedOut),
     409: Rule("", ResourceConflict),
@@ -142,6 +137,9 @@ KINDS: tuple[tuple[type[Exception], Rule], ...] = (
         Rule("", PlatformUnreachable, "The connection broke; try again."),
     ),
     (sdk.StreamParseError, Rule("", PlatformUnreachable, "The connection broke; try again.")),
+)
+TLS = Rule(
+    "", CredentialsRejected, "Check that both sides' certificates are of the same authority and in date (cert_path)."
 )
 ERRNO: dict[int, Rule] = {
     errno.EACCES: Rule("", PermissionMissing, NO_ACCESS),
@@ -191,6 +189,8 @@ def _rule(error: Exception) -> tuple[Rule, str]:
             return plain, words
         return by_words(words) or plain, words
     chain = list(_chain(error))
+    if any(isinstance(item, ssl.SSLError) for item in chain):  # an OSError too, with numbers of its own
+        return TLS, _words(error)
     number = next((item.errno for item in chain if isinstance(item, OSError) and item.errno in ERRNO), None)
     if number is not None:
         return ERRNO[number], TELLING[number]

@@ -38,16 +38,12 @@ class Image(Resource, name="docker_image"):
     image_id: str = attribute(computed=True, description="sha256:… of the image's configuration.")
     repo_digest: str = attribute(computed=True, description="name@sha256:… by which its registry knows it.")
     platform: str = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
-    keep_locally: bool = attribute(
-        optional=True, description="Keep the image when the resource is destroyed."
-    )
+    keep_locally: bool = attribute(optional=True, description="Keep the image when the resource is destroyed.")
     force_remove: bool = attribute(optional=True, description="Remove it although it is tagged or used.")
     pull_triggers: set[str] = attribute(
         optional=True, force_new=True, conflicts_with=["build"], description="A change pulls the image anew."
     )
-    triggers: dict[str, str] = attribute(
-        optional=True, force_new=True, description="A change makes the image anew."
-    )
+    triggers: dict[str, str] = attribute(optional=True, force_new=True, description="A change makes the image anew.")
     build: list[Build] = block(Build, nesting=Nesting.SET, max_items=1, force_new=True)
     timeouts: Timeouts | None = block(Timeouts, nesting=Nesting.SINGLE)
 

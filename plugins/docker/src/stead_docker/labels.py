@@ -27,9 +27,7 @@ def merged(blocks: Iterable[Label], own: Mapping[str, str]) -> dict[str, str]:
 def blocks_of(labels: Mapping[str, str] | None) -> list[Label]:
     """The labels that a template would have given."""
     return [
-        Label(label=name, value=value)
-        for name, value in sorted((labels or {}).items())
-        if not name.startswith(OWN)
+        Label(label=name, value=value) for name, value in sorted((labels or {}).items()) if not name.startswith(OWN)
     ]
 
 

@@ -48,23 +48,15 @@ class Network(Resource, name="docker_network"):
 
     id: str = attribute(computed=True)
     name: str = attribute(required=True, force_new=True, description="Name of the network.")
-    driver: str = attribute(
-        optional=True, computed=True, force_new=True, description="bridge, overlay, macvlan, host."
-    )
-    attachable: bool = attribute(
-        optional=True, force_new=True, description="Containers may be attached by hand."
-    )
-    check_duplicate: bool = attribute(
-        optional=True, force_new=True, description="Refuse a name that is taken."
-    )
+    driver: str = attribute(optional=True, computed=True, force_new=True, description="bridge, overlay, macvlan, host.")
+    attachable: bool = attribute(optional=True, force_new=True, description="Containers may be attached by hand.")
+    check_duplicate: bool = attribute(optional=True, force_new=True, description="Refuse a name that is taken.")
     ingress: bool = attribute(optional=True, force_new=True, description="Routing mesh of a swarm.")
     internal: bool = attribute(optional=True, computed=True, force_new=True, description="Without a way out.")
     ipv6: bool = attribute(optional=True, force_new=True, description="With IPv6.")
     ipam_driver: str = attribute(default="default", force_new=True, description="Driver of the addresses.")
     ipam_options: dict[str, str] = attribute(optional=True, force_new=True, description="Its options.")
-    options: dict[str, str] = attribute(
-        optional=True, computed=True, force_new=True, description="Of the driver."
-    )
+    options: dict[str, str] = attribute(optional=True, computed=True, force_new=True, description="Of the driver.")
     scope: str = attribute(computed=True, description="local, swarm or global.")
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
     ipam_config: list[IpamConfig] = block(IpamConfig, nesting=Nesting.SET, force_new=True)
@@ -80,9 +72,7 @@ class Network(Resource, name="docker_network"):
     def _own(self, context: Context) -> dict[str, Any] | None:
         """What an earlier try of the same creation has left."""
         filters = {"label": f"{KEY}={context.key}"}
-        found = engine_of(context).ask(
-            context, "Networks could not be listed", lambda c: c.networks(filters=filters)
-        )
+        found = engine_of(context).ask(context, "Networks could not be listed", lambda c: c.networks(filters=filters))
         mine = [item for item in found if carries(item["Labels"], context.key) and item["Name"] == self.name]
         return mine[0] if mine else None
 

@@ -36,9 +36,7 @@ class DockerPlatform(Platform):
 
     def check_credentials(self) -> CredentialsReport:
         try:
-            version = self._engine.ask(
-                self._context(), "The engine's version could not be read", lambda c: c.version()
-            )
+            version = self._engine.ask(self._context(), "The engine's version could not be read", lambda c: c.version())
         except PermissionMissing as failure:
             return CredentialsReport(False, failure.message, (failure.remedy or NO_ACCESS,))
         except ProviderFailure as failure:

@@ -27,9 +27,7 @@ class RegistryAuth(BlockSchema):
 
     address: str = attribute(required=True, description="Address of the registry.")
     username: str = attribute(optional=True, description="Account; DOCKER_REGISTRY_USER where not set.")
-    password: str = attribute(
-        optional=True, sensitive=True, description="DOCKER_REGISTRY_PASS where not set."
-    )
+    password: str = attribute(optional=True, sensitive=True, description="DOCKER_REGISTRY_PASS where not set.")
     config_file: str = attribute(optional=True, description="File that docker login has written.")
     config_file_content: str = attribute(optional=True, sensitive=True, description="Content of such a file.")
     auth_disabled: bool = attribute(optional=True, description="The registry wants no login.")
@@ -43,9 +41,7 @@ class RegistryAuth(BlockSchema):
             return self._from_file(text)
         username = self.username or os.environ.get("DOCKER_REGISTRY_USER", "")
         password = self.password or os.environ.get("DOCKER_REGISTRY_PASS", "")
-        return (
-            {"username": username, "password": password, "serveraddress": self.address} if username else None
-        )
+        return {"username": username, "password": password, "serveraddress": self.address} if username else None
 
     def _file_text(self, context: Context) -> str | None:
         if self.config_file_content:

@@ -16,9 +16,7 @@ from stead_docker.failures import SDK_ERRORS, failure_of, translate
 
 LOOK = 0.5  # seconds between two looks at whether the build was canceled
 END = object()
-STAGES = frozenset(
-    {"Pulling from", "Pull complete", "Already exists", "Digest", "Status", "Pulling repository"}
-)
+STAGES = frozenset({"Pulling from", "Pull complete", "Already exists", "Digest", "Status", "Pulling repository"})
 
 
 def split(name: str) -> tuple[str, str]:
@@ -28,9 +26,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def inspect_image(context: Context, name: str) -> dict[str, Any] | None:
-    return engine_of(context).find(
-        context, f"Image {name} could not be read", lambda c: c.inspect_image(name)
-    )
+    return engine_of(context).find(context, f"Image {name} could not be read", lambda c: c.inspect_image(name))
 
 
 def messages(

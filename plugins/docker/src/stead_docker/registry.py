@@ -56,9 +56,7 @@ def _ask_registry(context: Context, name: str) -> str:
         )
     digest = answer.headers.get("Docker-Content-Digest", "")
     if not digest:
-        raise ProviderFailure(
-            f"Registry {registry} answered {answer.status_code} without a digest.", field="name"
-        )
+        raise ProviderFailure(f"Registry {registry} answered {answer.status_code} without a digest.", field="name")
     return digest
 
 

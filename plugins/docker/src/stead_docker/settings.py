@@ -28,4 +28,7 @@ class DockerSettings(BaseModel, extra="forbid"):
         gt=0,
         description="Seconds that a pull or a build may go without a sign of life.",
     )
+    settle: float = Field(
+        default=0.05, ge=0, description="Seconds that a new container must run before its start counts as one."
+    )
     attempts: int = Field(default=3, ge=1, le=10, description="How often a question to the engine is tried.")

@@ -21,9 +21,7 @@ class Volume(Resource, name="docker_volume"):
         description="Name; the engine makes one up where none is given.",
     )
     driver: str = attribute(default="local", force_new=True, description="Volume driver.")
-    driver_opts: dict[str, str] = attribute(
-        optional=True, force_new=True, description="Options of the driver."
-    )
+    driver_opts: dict[str, str] = attribute(optional=True, force_new=True, description="Options of the driver.")
     mountpoint: str = attribute(computed=True, description="Where the volume is on the engine's machine.")
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
 
@@ -67,9 +65,7 @@ class Volume(Resource, name="docker_volume"):
         return made
 
     def _inspect(self, context: Context, name: str) -> dict[str, Any] | None:
-        return engine_of(context).find(
-            context, f"Volume {name} could not be read", lambda c: c.inspect_volume(name)
-        )
+        return engine_of(context).find(context, f"Volume {name} could not be read", lambda c: c.inspect_volume(name))
 
     def _assign(self, found: dict[str, Any]) -> None:
         self.id = self.name = found["Name"]
@@ -83,9 +79,7 @@ class Volume(Resource, name="docker_volume"):
         return found is not None
 
     def delete(self, context: Context) -> None:
-        engine_of(context).remove(
-            context, f"Volume {self.id} could not be removed", lambda c: c.remove_volume(self.id)
-        )
+        engine_of(context).remove(context, f"Volume {self.id} could not be removed", lambda c: c.remove_volume(self.id))
 
     @classmethod
     def import_(cls, context: Context, identity: str) -> Volume | None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 _SECRET = re.compile(r"(?i)\b(bearer|token[=:]|password[=:]|secret[=:])\s*[^\s,;\"']+")
-_QUIET = ("uvicorn.access", "apscheduler", "asyncio", "httpx", "urllib3", "docker")
+# Their debug lines hold whole messages and the values of queries, and those hold secrets.
+_QUIET = ("uvicorn", "websockets", "peewee", "apscheduler", "asyncio", "httpx", "urllib3", "docker")
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -55,6 +56,3 @@ def configure_logging(level: str, form: str) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # One line for each connection and WebSocket is for debugging only.
-    if level != "debug":
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

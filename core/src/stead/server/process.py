@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
 from typing import Any, cast
@@ -32,6 +33,7 @@ from stead.services.core import Core
 
 logger = logging.getLogger(__name__)
 
+ALWAYS_RELAY = "TS_DEBUG_ALWAYS_USE_DERP"  # of the tunnel program itself, for tests
 WEB_THREADS = 8
 DRAIN_SECONDS = 5
 PATH_SECONDS = 2.0
@@ -194,7 +196,11 @@ class ServerProcess:
                 tailcat,
                 folder=self.settings.data_dir / "tunnel",
                 port=listener.port,
-                relay=RelayAccess(f"http://127.0.0.1:{relay_port}/derp/map.json", plain_http=True),
+                relay=RelayAccess(
+                    f"http://127.0.0.1:{relay_port}/derp/map.json",
+                    plain_http=True,
+                    always=os.environ.get(ALWAYS_RELAY) == "true",
+                ),
                 admission=gateway.admission,
                 changed=lambda: gateway.rpc.tunnel_changed() if gateway.rpc else None,
             )

@@ -1,6 +1,7 @@
 """Runs templates through the real engine, for tests of providers.
 
-The state goes from one run to the next, as with the builds of a workspace::
+As a pytest plugin (``pytest_plugins = ["stead.testing.templates"]``) it has the fixtures ``builtin_engine`` and
+``template_runner``. The state goes from one run to the next, as with the builds of a workspace::
 
     runner = TemplateRunner(engine, tmp_path, BuildContext(workspace_name="dev"))
     runner.apply(TEMPLATE)
@@ -18,11 +19,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stead.api.provider import BuildContext
-from stead.terraform.engine import Engine
+from stead.terraform.builtin import builtin_providers
+from stead.terraform.engine import Engine, EngineOptions
 from stead.terraform.journal import Journal, NoJournal
 from stead.terraform.results import PlanResult, StateResult
 from stead.terraform.run import Run
+
+
+@pytest.fixture(scope="session")
+def builtin_engine() -> Iterator[Engine]:
+    """The engine with the providers that Stead brings, and without a network."""
+    engine = Engine(EngineOptions(network=False), [(spec, spec.settings()) for spec in builtin_providers()])
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def template_runner(builtin_engine: Engine, tmp_path: Path) -> TemplateRunner:
+    """A workspace's worth of runs with :func:`builtin_engine`."""
+    return TemplateRunner(builtin_engine, tmp_path)
 
 
 @dataclass

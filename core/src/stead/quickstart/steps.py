@@ -83,8 +83,13 @@ def template(client: Client, platform: str, starter: str, say: Say) -> Json:
         pass
     body = {"starter": f"{platform}/{starter}", "name": "v1", "message": "Imported by the quickstart"}
     version = client.call("POST", "/api/v2/template-versions", data=body)
-    version = _finish(client, f"/api/v2/template-versions/{version['id']}", say)
+    imported(client, version["id"], say)
     return dict(client.call("POST", "/api/v2/templates", json={"name": starter, "version_id": version["id"]}))
+
+
+def imported(client: Client, version_id: str, say: Say = lambda _text: None) -> Json:
+    """Wait until a template version is imported, telling its log."""
+    return _finish(client, f"/api/v2/template-versions/{version_id}", say)
 
 
 def workspace(client: Client, name: str, template_id: str, parameters: Mapping[str, str]) -> Json:

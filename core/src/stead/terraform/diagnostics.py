@@ -12,8 +12,7 @@ from stead.terraform.errors import PlanFailed, caused_by
 
 _INIT_PREAMBLE = "Terraform encountered problems during initialisation"
 _MISSING_VARIABLE = re.compile(r'input variable "([^"]+)" is not set')
-_INVALID_VARIABLE = re.compile(r"\bvar\.([\w-]+)")
-_DECLARED_VARIABLE = re.compile(r'^\s*variable "([^"]+)"')
+_NAMED_VARIABLE = re.compile(r'\bvariable "([^"]+)"|\bvar\.([\w-]+)')
 _PROVIDER = re.compile(
     r"provider\s+(?:registry\s+\S+\s+)?\"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})\"?", re.IGNORECASE
 )
@@ -31,7 +30,10 @@ _PROVIDER_SUMMARIES = (
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """An error or a warning. ``file`` and ``line`` are where the template is to blame, else "" and 0."""
+    """An error or a warning. ``file`` and ``line`` are where the template is to blame, else "" and 0.
+
+    ``subjects`` are the references whose values led to it. The values are not kept: they may be secret.
+    """
 
     severity: str
     summary: str
@@ -39,19 +41,23 @@ class Diagnostic:
     address: str = ""
     file: str = ""
     line: int = 0
-    code: str = ""
+    subjects: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Diagnostic:
         position = value.get("range") or {}
+        file = position.get("filename", "")
+        # The one file outside of the template is that of the variables, which nobody else sees.
+        inside = bool(file) and not file.startswith("/")
+        values = (value.get("snippet") or {}).get("values") or ()
         return cls(
             severity=value.get("severity", "error"),
             summary=value.get("summary", ""),
             detail=value.get("detail", ""),
             address=value.get("address", ""),
-            file=position.get("filename", ""),
-            line=position.get("start", {}).get("line", 0),
-            code=(value.get("snippet") or {}).get("code", ""),
+            file=file if inside else "",
+            line=position.get("start", {}).get("line", 0) if inside else 0,
+            subjects=tuple(item.get("traversal", "") for item in values),
         )
 
     @property
@@ -125,14 +131,11 @@ def _variable_of(item: Diagnostic) -> str:
     match = _MISSING_VARIABLE.search(item.detail)
     if match:
         return match.group(1)
-    if item.summary == "Invalid value for input variable":
-        found = re.search(r'variable "([^"]+)"|var\.([\w-]+)', item.detail) or _DECLARED_VARIABLE.search(
-            item.code
-        )
-        return next((group for group in found.groups() if group), "") if found else ""
-    if item.summary == "Invalid value for variable":
-        declared = _DECLARED_VARIABLE.search(item.code) or _INVALID_VARIABLE.search(item.detail + item.code)
-        return declared.group(1) if declared else ""
+    if item.summary in {"Invalid value for input variable", "Invalid value for variable"}:
+        for text in (*item.subjects, item.detail):
+            found = _NAMED_VARIABLE.search(text)
+            if found:
+                return found.group(1) or found.group(2)
     return ""
 
 

@@ -263,7 +263,7 @@ class Run:
         failure = failure_of(self._narrator.diagnostics, stage, self._session.failures)
         if stage != "applying":
             raise failure
-        raise self._apply_failed(failure) from failure
+        raise self._apply_failed(failure)
 
     def _apply_failed(self, failure: SteadError) -> ApplyFailed:
         raised = ApplyFailed(

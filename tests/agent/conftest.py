@@ -18,6 +18,8 @@ from typing import Any
 import asyncssh
 import pytest
 import websockets.asyncio.server
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 
 DEADLINE = 20.0
 
@@ -109,12 +111,17 @@ class ControlPlane:
     hellos: list[dict[str, Any]] = field(default_factory=list)
     refuse_with: int | None = None
     answer_pings: bool = True
+    bundle: Path | None = None
+    damaged_fetches: int = 0
+    fetches: list[str] = field(default_factory=list)
     principal: str = "workspace:11111111-1111-1111-1111-111111111111"
     user_ca: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     host_ca: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     port: int = 0
     stream_port: int = 0
     ssh_port: int = 0
+    agent: Any = None
+    rpc: Any = None
     _servers: list[Any] = field(default_factory=list)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _tickets: int = 0
@@ -151,6 +158,13 @@ class ControlPlane:
         await asyncio.sleep(0)
 
     def _check(self, connection: Any, request: Any) -> Any:
+        if request.path.startswith("/bin/") and self.bundle is not None:
+            self.fetches.append(request.path)
+            if self.damaged_fetches:
+                self.damaged_fetches -= 1
+                return Response(200, "OK", Headers({"Content-Length": "7"}), b"damaged")
+            body = (self.bundle / request.path.removeprefix("/bin/")).read_bytes()
+            return Response(200, "OK", Headers({"Content-Length": str(len(body))}), body)
         if self.refuse_with is not None:
             return connection.respond(self.refuse_with, json.dumps({"message": "no", "supported": [1]}))
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -195,9 +209,7 @@ class ControlPlane:
             }  # fmt: skip
         if method == "host_certificate":
             key = asyncssh.import_public_key(params["public_key"])
-            certificate = self.host_ca.generate_host_certificate(
-                key, "agent", principals=["main.ws.me.stead"]
-            )
+            certificate = self.host_ca.generate_host_certificate(key, "agent", principals=["main.ws.me.stead"])
             return {"certificate": certificate.export_certificate().decode(), "user_ca": []}
         if method == "tunnel_key":
             return {"tunnel": self.tunnel}
@@ -369,19 +381,13 @@ class Ssh:
             "ssh", *self.options, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **keywords
         )
 
-    async def run(
-        self, *arguments: str, stdin: bytes | None = None, deadline: float = 40
-    ) -> tuple[int, bytes, bytes]:
-        process = await self.start(
-            *arguments, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL
-        )
+    async def run(self, *arguments: str, stdin: bytes | None = None, deadline: float = 40) -> tuple[int, bytes, bytes]:
+        process = await self.start(*arguments, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL)
         output, errors = await asyncio.wait_for(process.communicate(stdin), deadline)
         return process.returncode or 0, output, errors
 
 
-async def run_program(
-    *words: str, stdin: bytes | None = None, deadline: float = 60
-) -> tuple[int, bytes, bytes]:
+async def run_program(*words: str, stdin: bytes | None = None, deadline: float = 60) -> tuple[int, bytes, bytes]:
     process = await asyncio.create_subprocess_exec(
         *words, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -440,6 +446,19 @@ async def agent(plane: ControlPlane, start_agent: StartAgent) -> AgentProcess:
     process = start_agent()
     await eventually(lambda: len(plane.parked) == plane.parked_wanted, "parked streams")
     return process
+
+
+@pytest.fixture
+def agent_with(plane: ControlPlane, start_agent: StartAgent) -> Callable[..., Any]:
+    """Start an agent whose manifest has these entries, and wait until it has said hello."""
+
+    async def start(**manifest: Any) -> ControlPlane:
+        plane.manifest = {"workspace_name": "ws", "owner": "me", "agent_name": "main", **manifest}
+        plane.agent = start_agent()
+        await eventually(lambda: plane.hellos, "hello")
+        return plane
+
+    return start
 
 
 @pytest.fixture

@@ -64,9 +64,7 @@ class Agent:
     # What sessions and scripts ask of the agent
 
     def environment(self) -> dict[str, str]:
-        return workspace_environment(
-            os.environ, self._manifest, self._user, self._bin_dir, self._settings.url
-        )
+        return workspace_environment(os.environ, self._manifest, self._user, self._bin_dir, self._settings.url)
 
     def directory(self) -> str:
         """Where sessions start: the template's directory, made if it is missing, else the home directory."""

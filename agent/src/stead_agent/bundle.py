@@ -10,7 +10,7 @@ LAUNCHER = "stead-agent"
 
 def bundle_root() -> Path | None:
     """The folder of the bundle that this code runs from, or ``None`` where it is installed as usual."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return root if (root / LAUNCHER).is_file() and (root / "bin" / "tailcat").is_file() else None
 
 

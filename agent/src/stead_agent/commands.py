@@ -35,12 +35,7 @@ def _link(link: Path, target: Path) -> None:
     try:
         if link.is_symlink() and "stead-agent-" in str(link.readlink()):
             link.unlink()
-        if (
-            not link.exists()
-            and not link.is_symlink()
-            and os.access(link.parent, os.W_OK)
-            and os.getpid() == 1
-        ):
+        if not link.exists() and not link.is_symlink() and os.access(link.parent, os.W_OK) and os.getpid() == 1:
             link.symlink_to(target)
     except OSError as error:
         log.debug("%s was not linked: %s", link, error.strerror)

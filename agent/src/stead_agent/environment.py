@@ -11,9 +11,7 @@ from stead_agent.users import User
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 REFERENCE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-INTERNAL = frozenset(
-    {"STEAD_AGENT_RUN_DIR", "STEAD_LD_PRELOAD", "STEAD_BUNDLE", "OLDPWD", "PWD", "SHLVL", "_"}
-)
+INTERNAL = frozenset({"STEAD_AGENT_RUN_DIR", "STEAD_LD_PRELOAD", "STEAD_BUNDLE", "OLDPWD", "PWD", "SHLVL", "_"})
 
 
 def workspace_environment(

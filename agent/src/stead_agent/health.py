@@ -39,7 +39,9 @@ async def _status(url: str) -> int:
     reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=context, limit=MAX_STATUS_LINE)
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: stead-agent\r\nConnection: close\r\n\r\n"
+        request = (
+            f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: stead-agent\r\nConnection: close\r\n\r\n"
+        )
         writer.write(request.encode("utf-8"))
         line = await reader.readuntil(b"\r\n")
         return int(line.split()[1])

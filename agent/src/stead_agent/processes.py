@@ -20,7 +20,7 @@ from stead_agent.oom import protection
 PIPE_SIZE = 1024 * 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class Spawned:
     """A running process, alone in its session, and our ends of its descriptors.
 

@@ -11,7 +11,7 @@ import time
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
 UNLIMITED = 1 << 60  # version 1 writes "no limit" as a number near 2**63
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.02
 
 
 class Cpu:

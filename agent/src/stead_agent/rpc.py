@@ -39,9 +39,7 @@ class RpcConnection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    async def request(
-        self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT
-    ) -> dict[str, Any]:
+    async def request(self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
         """Send a request and return its result.
 
         :raises ControlPlaneError: the control plane refused it, or did not answer in time.
@@ -55,9 +53,7 @@ class RpcConnection:
                 await self._websocket.send(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
                 return await answer
         except TimeoutError:
-            raise ControlPlaneError(
-                f"The control plane did not answer {method} within {timeout:g} s."
-            ) from None
+            raise ControlPlaneError(f"The control plane did not answer {method} within {timeout:g} s.") from None
         except ConnectionClosed as error:
             raise ControlPlaneError("The connection to the control plane was lost.") from error
         finally:
@@ -107,9 +103,7 @@ class ControlPlane:
         greeting: Callable[[], Awaitable[dict[str, Any]]],
         on_hello: Callable[[dict[str, Any]], Awaitable[None]],
         on_notification: Notification,
-        on_result: Callable[[str, dict[str, Any], dict[str, Any]], None] = lambda _method, _params, _result: (
-            None
-        ),
+        on_result: Callable[[str, dict[str, Any], dict[str, Any]], None] = lambda _method, _params, _result: None,
     ) -> None:
         self._settings = settings
         self._outbox = outbox
@@ -139,9 +133,7 @@ class ControlPlane:
                 self._say(_explain(error))
             await asyncio.sleep(backoff.next())
 
-    async def request(
-        self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT
-    ) -> dict[str, Any]:
+    async def request(self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
         if self._connection is None:
             raise ControlPlaneError("There is no connection to the control plane right now.")
         return await self._connection.request(method, params, timeout)

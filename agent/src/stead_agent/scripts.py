@@ -75,9 +75,7 @@ class ScriptRunner:
         """End what start scripts are still at, then run the stop scripts."""
         for spawned in list(self._running):
             spawned.signal_group(signal.SIGTERM)
-        outcomes = await asyncio.gather(
-            *(self.run(script, "stop") for script in scripts if script.run_on_stop)
-        )
+        outcomes = await asyncio.gather(*(self.run(script, "stop") for script in scripts if script.run_on_stop))
         return _judge(outcomes, Lifecycle.OFF, Lifecycle.SHUTDOWN_TIMEOUT, Lifecycle.SHUTDOWN_ERROR)
 
     def schedule_cron(self, scripts: Sequence[Script]) -> None:
@@ -209,9 +207,7 @@ def _open_log(log_path: str, env: dict[str, str]) -> BinaryIO | None:
     if not log_path:
         return None
     path = (
-        expand_path(log_path, env)
-        if log_path.startswith(("/", "~", "$"))
-        else Path(tempfile.gettempdir()) / log_path
+        expand_path(log_path, env) if log_path.startswith(("/", "~", "$")) else Path(tempfile.gettempdir()) / log_path
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,13 +44,9 @@ def read_settings(environ: Mapping[str, str]) -> AgentSettings:
     if not token and token_file:
         token = Path(token_file).read_text(encoding="utf-8").strip()
     if not url.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            "The address of the control plane is missing: set CODER_AGENT_URL to its http(s) URL."
-        )
+        raise ConfigurationError("The address of the control plane is missing: set CODER_AGENT_URL to its http(s) URL.")
     if not token:
-        raise ConfigurationError(
-            "The agent's token is missing: pass coder_agent.NAME.token as CODER_AGENT_TOKEN."
-        )
+        raise ConfigurationError("The agent's token is missing: pass coder_agent.NAME.token as CODER_AGENT_TOKEN.")
     return AgentSettings(
         url=url,
         token=token,

@@ -26,9 +26,7 @@ class WorkspaceConnection(SSHServerConnection):
     async def reload_config(self) -> None:
         """No configuration file depends on who logs in."""
 
-    async def _validate_openssh_certificate(
-        self, username: str, cert: SSHOpenSSHCertificate
-    ) -> SSHKey | None:
+    async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> SSHKey | None:
         key = await super()._validate_openssh_certificate(username, cert)
         if key is not None:
             key_id: Any = getattr(cert, "_key_id", "")

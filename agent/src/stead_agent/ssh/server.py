@@ -108,9 +108,7 @@ class SshService:
             self._options = await self._make_options()
         options = self._options
         loop = asyncio.get_running_loop()
-        _transport, connection = await loop.create_connection(
-            lambda: WorkspaceConnection(loop, options), sock=sock
-        )
+        _transport, connection = await loop.create_connection(lambda: WorkspaceConnection(loop, options), sock=sock)
         self._connections.add(connection)
         try:
             await connection.wait_closed()
@@ -125,9 +123,7 @@ class SshService:
             user = connection.key_id.removeprefix("stead:").partition(":")[0]
             if gone & {*connection.principals, connection.key_id, user, f"user:{user}"}:
                 with contextlib.suppress(OSError):
-                    connection.disconnect(
-                        asyncssh.DISC_BY_APPLICATION, "Your access to this workspace has ended."
-                    )
+                    connection.disconnect(asyncssh.DISC_BY_APPLICATION, "Your access to this workspace has ended.")
                 connection.abort()
                 closed += 1
         return closed

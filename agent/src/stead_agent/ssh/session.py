@@ -150,9 +150,7 @@ class WorkspaceSession(asyncssh.SSHServerSession[bytes]):
 
     async def _start_when_ready(self) -> None:
         if self._terminal is not None:
-            self._channel.write(
-                b"Waiting for the start scripts of this workspace (Ctrl-C to give up) ...\r\n"
-            )
+            self._channel.write(b"Waiting for the start scripts of this workspace (Ctrl-C to give up) ...\r\n")
         await self._workspace.gate.wait()
         self._starting = None
         self._start()

@@ -42,9 +42,7 @@ async def introduce(sock: socket.socket, ticket: str) -> None:
         await write_line(sock, b"STEAD/1 " + ticket.encode())
         answer = await read_line(sock)
     if answer != b"ok":
-        raise ConnectionRefusedError(
-            f"the control plane refused a stream: {answer.decode('utf-8', 'replace')}"
-        )
+        raise ConnectionRefusedError(f"the control plane refused a stream: {answer.decode('utf-8', 'replace')}")
 
 
 async def await_header(sock: socket.socket, heard: Callable[[], None]) -> bytes:

@@ -31,9 +31,7 @@ class Transports:
     :param announce_key: tells the control plane the key of the next tunnel process; returns what to connect to.
     """
 
-    def __init__(
-        self, settings: AgentSettings, targets: Targets, outbox: Outbox, announce_key: AnnounceKey
-    ) -> None:
+    def __init__(self, settings: AgentSettings, targets: Targets, outbox: Outbox, announce_key: AnnounceKey) -> None:
         self._settings = settings
         self._outbox = outbox
         self._announce_key = announce_key
@@ -65,9 +63,7 @@ class Transports:
         """Park streams with a fresh ticket; a tunnel that still answers is kept, with all that it carries."""
         self._ticket = ticket
         if self._websocket is None:
-            self._websocket = StreamPool(
-                WebSocketDialer(self._settings, websocket_path), self._targets, "websocket"
-            )
+            self._websocket = StreamPool(WebSocketDialer(self._settings, websocket_path), self._targets, "websocket")
         elif self._websocket.parked:
             self._websocket.start(ticket)
         self.offer(offer)
@@ -167,9 +163,7 @@ class Transports:
                 self._websocket.start(self._ticket)
                 running = True
             path = self._path()
-            if path is not None and (
-                said is None or path[0] != said[0] or abs(path[1] - said[1]) > said[1] / 2 + 5
-            ):
+            if path is not None and (said is None or path[0] != said[0] or abs(path[1] - said[1]) > said[1] / 2 + 5):
                 said = path
                 self._outbox.state("path", {"path": path[0], "latency_ms": path[1]})
             await asyncio.sleep(0.1)

@@ -210,9 +210,7 @@ class TunnelProcess:
     def _learn(self, seen: bytes, listening: asyncio.Future[int]) -> None:
         if not listening.done():
             for line in seen.split(b"\n")[:-1]:
-                match = (
-                    LISTENING.search(line) if b"isten" in line or b"->" in line or b"orward" in line else None
-                )
+                match = LISTENING.search(line) if b"isten" in line or b"->" in line or b"orward" in line else None
                 if match:
                     listening.set_result(int(match[2]))
                     break

@@ -1,0 +1,1 @@
+"""Builds the relocatable bundle that runs the agent in any Linux image of its architecture."""

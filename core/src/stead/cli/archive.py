@@ -68,7 +68,7 @@ def unpack(content: bytes, folder: Path, *, overwrite: bool) -> list[str]:
                 raise CliError(
                     f"{folder / taken[0]} exists already.",
                     reason="conflict",
-                    remedy="Say --yes to overwrite.",
+                    remedy="Name another folder, or say --yes to overwrite.",
                 )
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members=members, filter="data")

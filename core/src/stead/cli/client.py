@@ -129,9 +129,7 @@ class Client:
             headers["Authorization"] = f"Bearer {self._token}"
         return headers
 
-    def _send(
-        self, method: str, target: str, content: Any, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
+    def _send(self, method: str, target: str, content: Any, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         # A connection that was kept open may have been closed by the server meanwhile. A GET is then made
         # again; what changes something goes over a fresh connection, so that it need not be.
         if method != "GET":
@@ -145,9 +143,7 @@ class Client:
                 raise
             return self._exchange(method, target, content, headers)
 
-    def _exchange(
-        self, method: str, target: str, content: Any, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
+    def _exchange(self, method: str, target: str, content: Any, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         if self._connection is None:
             self._connection = _Connection(self._endpoint, REQUEST_SECONDS)
         with _network_errors(self._endpoint):

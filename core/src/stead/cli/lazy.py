@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -49,6 +50,17 @@ class LazyGroup(click.Group):
         if entry is None:
             return super().get_command(ctx, cmd_name) or self._of_plugins(ctx, cmd_name)
         return load(entry)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.6)
+            if near:
+                raise click.UsageError(f"{error.message} Did you mean {near[0]}?", ctx) from error
+            raise
 
     def _of_plugins(self, ctx: click.Context, name: str) -> click.Command | None:
         # Only a word that is no command of ours is worth the time of asking all plugins.

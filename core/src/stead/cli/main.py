@@ -35,9 +35,7 @@ def _run(arguments: list[str]) -> int:
         # What OpenSSH runs for each connection does not wait for the command line to be put together.
         from stead.cli import connection
 
-        return (
-            connection.stdio(arguments[2]) if arguments[1] == "--stdio" else connection.prepare(arguments[2])
-        )
+        return connection.stdio(arguments[2]) if arguments[1] == "--stdio" else connection.prepare(arguments[2])
     from stead.cli.root import run
 
     return run(arguments)

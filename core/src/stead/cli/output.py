@@ -71,7 +71,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], empty: str) ->
     widths = [max(len(cell) for cell in column) for column in zip(headings, *lines, strict=True)]
     head = "  ".join(heading.upper().ljust(width) for heading, width in zip(headings, widths, strict=True))
     body = ["  ".join(_cell(cell, width) for cell, width in zip(row, widths, strict=True)) for row in lines]
-    return "\n".join(line.rstrip() for line in [click.style(head, bold=True), *body])
+    return "\n".join([click.style(head.rstrip(), bold=True), *(line.rstrip() for line in body)])
 
 
 def _plain(cell: str) -> str:
@@ -108,7 +108,7 @@ def duration(seconds: float) -> str:
     """The largest unit that fits: ``42s``, ``3m``, ``5h``, ``12d``."""
     for size, unit in _UNITS:
         if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
+            return f"{round(seconds / size)}{unit}"
     return "0s"
 
 
@@ -126,9 +126,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_interactive():
-        raise CliError(
-            f"{question} Nobody is here to answer.", reason="invalid_input", remedy="Say --yes to go ahead."
-        )
+        raise CliError(f"{question} Nobody is here to answer.", reason="invalid_input", remedy="Say --yes to go ahead.")
     click.confirm(question, abort=True, err=True)
 
 

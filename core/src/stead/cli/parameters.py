@@ -40,9 +40,7 @@ def check_known(given: Mapping[str, str], parameters: Iterable[Json]) -> None:
             raise usage_error(f"The template has no parameter {name}.", field=name, remedy=remedy)
 
 
-def complete(
-    given: Mapping[str, str], parameters: Iterable[Json], preset: Mapping[str, str]
-) -> dict[str, str]:
+def complete(given: Mapping[str, str], parameters: Iterable[Json], preset: Mapping[str, str]) -> dict[str, str]:
     """Ask for every parameter that is neither given nor set by the preset, as long as somebody is there.
 
     Where nobody is, defaults are the server's business, and a required parameter without value is an error
@@ -60,9 +58,7 @@ def complete(
             missing.append(name)
     if missing:
         options = " ".join(f"--parameter {name}=…" for name in missing)
-        raise usage_error(
-            f"The template needs {', '.join(missing)}.", field=missing[0], remedy=f"Add {options}"
-        )
+        raise usage_error(f"The template needs {', '.join(missing)}.", field=missing[0], remedy=f"Add {options}")
     return chosen
 
 

@@ -113,9 +113,7 @@ def agents_of(workspace: Json) -> list[Json]:
 
 def describe_agents(workspace: Json) -> str:
     """The state of each agent in words."""
-    states = (
-        f"agent {agent['name']} is {agent['status']}, {agent['lifecycle']}" for agent in agents_of(workspace)
-    )
+    states = (f"agent {agent['name']} is {agent['status']}, {agent['lifecycle']}" for agent in agents_of(workspace))
     return "; ".join(states) or "it has no agent"
 
 

@@ -28,7 +28,7 @@ LOGIN_PATH = "/login"
 _NOT_SIGNED_IN = "You are not signed in."
 
 
-class SignedIn(UserMixin):
+class SignedIn(UserMixin):  # type: ignore[misc]  # flask-login is untyped
     """``flask_login.current_user`` of a request that carries a good session or token."""
 
     def __init__(self, actor: Actor) -> None:
@@ -47,7 +47,7 @@ class SignedIn(UserMixin):
         return any(role in self.actor.roles for role in roles)
 
 
-class Nobody(AnonymousUserMixin):
+class Nobody(AnonymousUserMixin):  # type: ignore[misc]
     """``flask_login.current_user`` of a request without a good credential."""
 
     actor = None
@@ -57,7 +57,7 @@ class Nobody(AnonymousUserMixin):
         return False
 
 
-class _Login(LoginManager):
+class _Login(LoginManager):  # type: ignore[misc]
     """flask-login without its own cookies: Stead's sessions are rows that :data:`SESSION_COOKIE` names."""
 
     def _load_user_from_remember_cookie(self, _cookie: str) -> object:

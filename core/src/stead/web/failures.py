@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flask import jsonify
+from flask import Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from stead.api.errors import (
@@ -89,7 +89,7 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
     return _answer(internal, 500)
 
 
-def _answer(error: SteadError, status: int) -> Any:
+def _answer(error: SteadError, status: int) -> Response:
     if is_api_request():
         response = jsonify(error_document(error))
         response.status_code = status

@@ -24,7 +24,7 @@ from stead.cli.session import forget_session, known_url, save_session
 @click.option("--first-user-username", metavar="NAME", help="Create the owner of a fresh deployment.")
 @click.option("--first-user-email", metavar="EMAIL", help="E-mail address of that owner.")
 @click.option("--first-user-full-name", metavar="NAME", default="", help="Full name of that owner.")
-def login(  # noqa: PLR0917 - click passes them by name
+def login(
     url: str | None,
     username: str | None,
     password_stdin: bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stead.cli.client import Json, segment
 from stead.cli.failures import Exit
 from stead.cli.here import client
 from stead.cli.lazy import Group
@@ -16,13 +17,21 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--search", default="", help="Only entries that match.")
+@click.option("--actor", metavar="USER", help="Only what this user did.")
+@click.option("--action", help="Only this action, as it stands in the column WHAT.")
+@click.option("--target-type", help="Only what was done to these: user, token, template, workspace.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many.")
-def list_audit(search: str, limit: int) -> None:
+def list_audit(actor: str | None, action: str | None, target_type: str | None, limit: int) -> None:
     """List what was done, newest first."""
-    found = client().get("/audit", q=search or None, limit=limit)["items"]
-    rows = ([when(row["at"]), row["actor"], row["action"], row["target"], row["address"]] for row in found)
-    show(found, lambda: table(["when", "who", "what", "target", "from"], rows, "Nothing matches."))
+    server = client()
+    actor_id = server.get(f"/users/{segment(actor)}")["id"] if actor else None
+    found = server.get("/audit", actor=actor_id, action=action, target_type=target_type, limit=limit)["items"]
+    rows = ([when(row["at"]), row["actor"], row["action"], _target(row), row["address"]] for row in found)
+    show(found, lambda: table(["when", "who", "what", "to", "from"], rows, "Nothing matches."))
+
+
+def _target(row: Json) -> str:
+    return f"{row['target_type']} {row['target'] or row['target_id']}"
 
 
 @audit.command("verify")
@@ -32,7 +41,7 @@ def verify() -> int:
     show(
         result,
         lambda: (
-            f"The audit log is whole: {result['entries']} entries."
+            f"The audit log is whole: {result['rows']} entries."
             if result["ok"]
             else f"The audit log is broken at entry {result['broken_at']}: {result['why']}"
         ),

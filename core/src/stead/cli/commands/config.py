@@ -23,9 +23,7 @@ def config() -> None:
 @click.option("--changed", is_flag=True, help="Leave out what has its default.")
 def show_config(path: Path | None, changed: bool) -> None:
     """Print every setting on this machine and where its value comes from; secrets are hidden."""
-    shown = [
-        row for row in show_settings(load_settings(config=path)) if not changed or row.source != "default"
-    ]
+    shown = [row for row in show_settings(load_settings(config=path)) if not changed or row.source != "default"]
     rows = ([row.name, row.value, row.source] for row in shown)
     show(
         [asdict(row) for row in shown],

@@ -22,7 +22,7 @@ from stead.cli.progress import finish_job, wait_until_ready
 @click.option("--preset", help="Preset of the template.")
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing: take defaults where a value is not given.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the build is queued.")
-def create(  # noqa: PLR0917 - click passes them by name
+def create(
     name: str,
     template: str | None,
     version_name: str | None,

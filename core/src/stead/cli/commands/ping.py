@@ -27,12 +27,8 @@ _SECONDS = 10.0
 @click.command(cls=Command)
 @click.argument("workspace")
 @click.option("--agent", metavar="NAME", help="Agent to measure, where there are several.")
-@click.option(
-    "--count", "-c", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many times."
-)
-@click.option(
-    "--interval", default=0.2, show_default=True, type=click.FloatRange(0, 60), help="Seconds between."
-)
+@click.option("--count", "-c", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many times.")
+@click.option("--interval", default=0.2, show_default=True, type=click.FloatRange(0, 60), help="Seconds between.")
 def ping(workspace: str, agent: str | None, count: int, interval: float) -> None:
     """Measure the way to a workspace: connecting to its agent's SSH server, and the way back.
 

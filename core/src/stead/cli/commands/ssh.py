@@ -32,7 +32,7 @@ from stead.cli.sshconfig import standalone
 @click.option("--prepare", is_flag=True, help="Get a certificate for a host name: what OpenSSH runs before.")
 @click.option("--no-start", is_flag=True, help="Do not start a workspace that is stopped.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until its start scripts are done.")
-def ssh(  # noqa: PLR0917 - click passes them by name
+def ssh(
     workspace: str,
     command: tuple[str, ...],
     agent: str | None,

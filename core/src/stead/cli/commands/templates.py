@@ -47,7 +47,8 @@ def list_templates() -> None:
 @click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--starter", "-s", metavar="PLATFORM/NAME", help="Starter template to begin with.")
 @click.option("--list", "list_only", is_flag=True, help="List the starter templates.")
-def init(directory: Path | None, starter: str | None, list_only: bool) -> None:
+@click.option("--yes", "-y", is_flag=True, help="Overwrite files that are there already.")
+def init(directory: Path | None, starter: str | None, list_only: bool, yes: bool) -> None:
     """Make a folder with a starter template to edit and push."""
     server = client()
     starters = server.get("/starters")["items"]
@@ -58,7 +59,7 @@ def init(directory: Path | None, starter: str | None, list_only: bool) -> None:
     chosen = _chosen_starter(starters, starter)
     folder = directory or Path(chosen["name"])
     content = server.download(f"/starters/{segment(chosen['id'])}/archive")
-    files = unpack(content, folder, overwrite=False)
+    files = unpack(content, folder, overwrite=yes)
     show(
         {"starter": chosen["id"], "directory": str(folder), "files": files},
         lambda: f"Made {folder} from {chosen['id']}. Next: stead templates push --directory {folder}",
@@ -90,17 +91,13 @@ def _chosen_starter(starters: list[Json], wanted: str | None) -> Json:
     help="Folder of the template.",
     show_default="the current folder",
 )
-@click.option(
-    "--starter", metavar="PLATFORM/NAME", help="Push a starter template as it is instead of a folder."
-)
+@click.option("--starter", metavar="PLATFORM/NAME", help="Push a starter template as it is instead of a folder.")
 @click.option("--version", "version_name", default="", help="Name of the version; one is made up otherwise.")
 @click.option("--message", "-m", default="", help="What changed.")
-@click.option(
-    "--variable", "variables", multiple=True, metavar="NAME=VALUE", help="Terraform input variable."
-)
+@click.option("--variable", "variables", multiple=True, metavar="NAME=VALUE", help="Terraform input variable.")
 @click.option("--activate/--no-activate", default=True, show_default=True, help="Make it the active version.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before a new template is created.")
-def push(  # noqa: PLR0917 - click passes them by name
+def push(
     name: str | None,
     directory: Path,
     starter: str | None,

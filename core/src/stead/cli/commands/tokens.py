@@ -63,7 +63,5 @@ def seconds(text: str) -> int:
     """
     found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
     if not found:
-        raise usage_error(
-            f"{text} is not a length of time.", field="--lifetime", remedy="Write 12h, 30d or 8w."
-        )
+        raise usage_error(f"{text} is not a length of time.", field="--lifetime", remedy="Write 12h, 30d or 8w.")
     return int(found[1]) * _UNITS[found[2]]

@@ -24,9 +24,7 @@ def users() -> None:
 @click.argument("username")
 @click.option("--email", required=True, help="E-mail address.")
 @click.option("--name", default="", help="Full name.")
-@click.option(
-    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Role; may be given repeatedly."
-)
+@click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="Role; may be given repeatedly.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 def create(username: str, email: str, name: str, roles: tuple[str, ...], password_stdin: bool) -> None:
     """Create a user with a password."""
@@ -56,9 +54,7 @@ def list_users(search: str) -> None:
         ]
         for user in found
     )
-    show(
-        found, lambda: table(["username", "e-mail", "roles", "status", "last seen"], rows, "No user matches.")
-    )
+    show(found, lambda: table(["username", "e-mail", "roles", "status", "last seen"], rows, "No user matches."))
 
 
 @users.command("show")

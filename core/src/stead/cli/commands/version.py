@@ -20,9 +20,7 @@ def version() -> None:
     server = _of_server(url) if url else None
     show(
         {"version": VERSION, "server": {"url": url, "version": server} if url else None},
-        lambda: details(
-            [("stead", VERSION), ("server", f"{server or 'does not answer'} ({url})" if url else "")]
-        ),
+        lambda: details([("stead", VERSION), ("server", f"{server or 'does not answer'} ({url})" if url else "")]),
     )
 
 

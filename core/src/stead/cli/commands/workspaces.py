@@ -83,9 +83,7 @@ def _resources(workspace: Json) -> str:
 def _agent(agent: Json) -> list[str]:
     path = f", {agent['path']}" if agent["path"] else ""
     lines = [f"  agent {agent['name']}: {status(agent['status'])}, {status(agent['lifecycle'])}{path}"]
-    lines += [
-        f"    {item['display_name']}: {item['value'].strip()}" for item in agent["metadata"] if item["value"]
-    ]
+    lines += [f"    {item['display_name']}: {item['value'].strip()}" for item in agent["metadata"] if item["value"]]
     lines += [f"    app {app['slug']}: {app['health']}" for app in agent["apps"] if not app["hidden"]]
     return lines
 

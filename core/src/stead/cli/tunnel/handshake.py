@@ -88,7 +88,5 @@ def _refusal(status: str, body: bytes) -> CliError:
         error = json.loads(body)["error"]
         return CliError(str(error["message"]), reason=str(error["reason"]), remedy=error.get("remedy"))
     except (ValueError, KeyError, TypeError):
-        reason = {"401": "not_authenticated", "403": "forbidden", "404": "not_found"}.get(
-            status, "unavailable"
-        )
+        reason = {"401": "not_authenticated", "403": "forbidden", "404": "not_found"}.get(status, "unavailable")
         return CliError(f"The server refused the connection with {status}.", reason=reason)

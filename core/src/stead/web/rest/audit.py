@@ -6,8 +6,8 @@ from pydantic import AwareDatetime
 
 from stead.domain.records import Page
 from stead.services import audit
-from stead.services.audit import AuditFilter, Verification
-from stead.store.audit import AuditEntry
+from stead.services.audit import Verification
+from stead.store.audit import AuditEntry, AuditFilter
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.rest.common import Paging, Ref

@@ -21,7 +21,7 @@ OPENAPI_DOCUMENT = "stead.openapi"
 
 @dataclass(frozen=True)
 class Health:
-    ok: bool
+    status: str
     version: str
 
 
@@ -56,7 +56,7 @@ class Starters:
 @api.get("/healthz", "Whether the server answers", public=True, returns=Health)
 def healthz() -> Health:
     deployment.status(current_core())
-    return Health(ok=True, version=VERSION)
+    return Health(status="ok", version=VERSION)
 
 
 @api.get("/buildinfo", "Version and state of the deployment", public=True, returns=BuildInfo)

@@ -104,18 +104,14 @@ class Api:
     def delete(self, path: str, summary: str, **options: Any) -> Callable[[Handler], Handler]:
         return self._route("DELETE", path, summary, options)
 
-    def _route(
-        self, method: str, path: str, summary: str, options: dict[str, Any]
-    ) -> Callable[[Handler], Handler]:
+    def _route(self, method: str, path: str, summary: str, options: dict[str, Any]) -> Callable[[Handler], Handler]:
         def declare(handler: Handler) -> Handler:
             if options.get("returns") is None:
                 options.setdefault("status", 204)
             description = (handler.__doc__ or "").strip()
             route = Route(method, path, summary, handler, self.name, description=description, **options)
             self.routes.append(route)
-            self.blueprint.add_url_rule(
-                route.rule, route.endpoint, _view(route), methods=[method], strict_slashes=True
-            )
+            self.blueprint.add_url_rule(route.rule, route.endpoint, _view(route), methods=[method], strict_slashes=True)
             return handler
 
         return declare

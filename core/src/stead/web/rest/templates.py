@@ -39,9 +39,7 @@ class UpdateTemplate(Input):
 
 @api.get("/templates", "List templates", query=SearchPaging, returns=PageOf(Template))
 def list_templates(query: SearchPaging) -> Page:
-    return templates.list(
-        current_core(), current_actor(), search=query.q, limit=query.limit, offset=query.offset
-    )
+    return templates.list(current_core(), current_actor(), search=query.q, limit=query.limit, offset=query.offset)
 
 
 @api.post(

@@ -43,9 +43,7 @@ def list_tokens() -> Page:
 
 @api.post("/users/me/tokens", "Create a token", body=CreateToken, returns=CreatedToken, status=201)
 def create_token(body: CreateToken) -> CreatedToken:
-    token, secret = tokens.create(
-        current_core(), current_actor(), name=body.name, lifetime=float(body.lifetime)
-    )
+    token, secret = tokens.create(current_core(), current_actor(), name=body.name, lifetime=float(body.lifetime))
     return CreatedToken(token=token, secret=secret)
 
 

@@ -103,13 +103,9 @@ def get_version(ref: str) -> TemplateVersion:
     return templates.version(current_core(), current_actor(), ref)
 
 
-@api.get(
-    "/template-versions/<ref:ref>/archive", "Download a version's files", returns=Binary("application/x-tar")
-)
+@api.get("/template-versions/<ref:ref>/archive", "Download a version's files", returns=Binary("application/x-tar"))
 def version_archive(ref: str) -> Response:
-    return Response(
-        templates.archive(current_core(), current_actor(), ref), mimetype="application/octet-stream"
-    )
+    return Response(templates.archive(current_core(), current_actor(), ref), mimetype="application/octet-stream")
 
 
 @api.get("/template-versions/<ref:ref>/logs", "Read a version's import log", query=LogQuery, returns=LogLines)
@@ -124,9 +120,7 @@ def promote_version(ref: str) -> Template:
     core, actor = current_core(), current_actor()
     version = templates.version(core, actor, ref)
     if version.template_id is None:
-        raise Conflict(
-            "This version belongs to no template.", remedy="Create one of it with POST /api/v2/templates."
-        )
+        raise Conflict("This version belongs to no template.", remedy="Create one of it with POST /api/v2/templates.")
     return templates.promote(core, actor, version.template_id, version.id)
 
 

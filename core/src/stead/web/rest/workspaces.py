@@ -70,9 +70,7 @@ def list_workspaces(query: WorkspaceQuery) -> Page:
     )
 
 
-@api.post(
-    "/workspaces", "Create a workspace and start it", body=CreateWorkspace, returns=Workspace, status=201
-)
+@api.post("/workspaces", "Create a workspace and start it", body=CreateWorkspace, returns=Workspace, status=201)
 def create_workspace(body: CreateWorkspace) -> Workspace:
     return workspaces.create(
         current_core(),

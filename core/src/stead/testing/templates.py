@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from stead.api.provider import BuildContext
+from stead.api.provider import BuildContext, Recorder
 from stead.terraform.builtin import builtin_providers
 from stead.terraform.engine import Engine, EngineOptions
 from stead.terraform.journal import Journal, NoJournal
@@ -104,7 +104,7 @@ class TemplateRunner:
             (source / name).write_text(content)
         with self.engine.run(
             self.folder / f"work-{self.runs}",
-            context=replace(self.context, **changes),
+            context=replace(self.context, **{"recorder": Recorder(), **changes}),
             journal=self.journal,
             log=self._hear,
             canceled=threading.Event(),

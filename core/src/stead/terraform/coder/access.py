@@ -12,9 +12,7 @@ class ExternalAuth(DataSource, name="coder_external_auth"):
     """The owner's token for a service that the deployment knows, such as a Git host."""
 
     id: str = attribute(required=True, description="Names the service, as the deployment's settings do.")
-    optional: bool | None = attribute(
-        optional=True, description="Build also for those who did not sign in there."
-    )
+    optional: bool | None = attribute(optional=True, description="Build also for those who did not sign in there.")
     access_token: str = attribute(computed=True, sensitive=True)
 
     def read(self, context: Context) -> None:
@@ -32,9 +30,7 @@ class Secret(DataSource, name="coder_secret"):
 
     id: str = attribute(computed=True)
     env: str | None = attribute(optional=True, validators=[checks.env_name], exactly_one_of=["file"])
-    file: str | None = attribute(
-        optional=True, validators=[checks.home_or_absolute_path], exactly_one_of=["env"]
-    )
+    file: str | None = attribute(optional=True, validators=[checks.home_or_absolute_path], exactly_one_of=["env"])
     help_message: str = attribute(required=True, description="Tells the owner how to get the secret.")
     value: str = attribute(computed=True, sensitive=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stead.api.provider import BlockSchema, Context, Nesting, Plan, attribute, between, block, one_of
 from stead.terraform.coder import checks
-from stead.terraform.coder.claims import Claims, carry_token
+from stead.terraform.coder.claims import carry_token
 from stead.terraform.coder.records import StateOnly, new_token
 
 ARCHITECTURES = ("amd64", "armv7", "arm64")
@@ -15,14 +15,10 @@ AUTHENTICATIONS = ("token", "google-instance-identity", "aws-instance-identity",
 class AgentMetadata(BlockSchema):
     """A value that the agent collects again and again, and that the workspace's page shows."""
 
-    key: str = attribute(
-        required=True, force_new=True, description="Names the value; unique within the agent."
-    )
+    key: str = attribute(required=True, force_new=True, description="Names the value; unique within the agent.")
     display_name: str | None = attribute(optional=True, force_new=True)
     script: str = attribute(required=True, force_new=True, description="What it prints is the value.")
-    timeout: int | None = attribute(
-        optional=True, force_new=True, description="Seconds after which a run is ended."
-    )
+    timeout: int | None = attribute(optional=True, force_new=True, description="Seconds after which a run is ended.")
     interval: int = attribute(required=True, force_new=True, description="Seconds between two runs.")
     order: int | None = attribute(optional=True, force_new=True)
 
@@ -87,20 +83,14 @@ class Agent(StateOnly, name="coder_agent"):
         sensitive=True,
         description="Authenticates the agent; a new one for every build.",
     )
-    init_script: str = attribute(
-        computed=True, description="The POSIX script that fetches the agent and starts it."
-    )
+    init_script: str = attribute(computed=True, description="The POSIX script that fetches the agent and starts it.")
     metadata: list[AgentMetadata] = block(AgentMetadata, nesting=Nesting.LIST)
     display_apps: list[DisplayApps] = block(DisplayApps, nesting=Nesting.SET, max_items=1)
-    resources_monitoring: list[ResourcesMonitoring] = block(
-        ResourcesMonitoring, nesting=Nesting.SET, max_items=1
-    )
+    resources_monitoring: list[ResourcesMonitoring] = block(ResourcesMonitoring, nesting=Nesting.SET, max_items=1)
 
     def validate(self, context: Context) -> None:
         del context
-        checks.refuse_repeats(
-            (item.key for item in self.metadata), what="The metadata key", field="metadata[{}].key"
-        )
+        checks.refuse_repeats((item.key for item in self.metadata), what="The metadata key", field="metadata[{}].key")
         for monitoring in self.resources_monitoring:
             checks.refuse_repeats(
                 (volume.path for volume in monitoring.volume),
@@ -110,9 +100,8 @@ class Agent(StateOnly, name="coder_agent"):
 
     def plan(self, context: Context, plan: Plan) -> None:
         """Keep the token of a prebuild's agent where its claim makes the agent anew."""
-        claims = getattr(context.provider, "claims", None)
-        if context.build.is_prebuild_claim and isinstance(claims, Claims):
-            carry_token(claims, context, self, plan)
+        if context.build.is_prebuild_claim:
+            carry_token(context, self, plan)
 
     def create(self, context: Context) -> None:
         super().create(context)

@@ -14,9 +14,7 @@ class Healthcheck(BlockSchema):
 
     url: str = attribute(required=True, force_new=True, validators=[checks.url])
     interval: int = attribute(required=True, force_new=True, description="Seconds between two checks.")
-    threshold: int = attribute(
-        required=True, force_new=True, description="Failures in a row that make it unhealthy."
-    )
+    threshold: int = attribute(required=True, force_new=True, description="Failures in a row that make it unhealthy.")
 
 
 class App(StateOnly, name="coder_app"):
@@ -36,9 +34,7 @@ class App(StateOnly, name="coder_app"):
     )
     subdomain: bool | None = attribute(optional=True, force_new=True)
     share: str = attribute(default="owner", force_new=True, validators=[one_of(*SHARES)])
-    healthcheck: list[Healthcheck] = block(
-        Healthcheck, nesting=Nesting.SET, max_items=1, conflicts_with=["command"]
-    )
+    healthcheck: list[Healthcheck] = block(Healthcheck, nesting=Nesting.SET, max_items=1, conflicts_with=["command"])
     group: str | None = attribute(optional=True, force_new=True, validators=[length(0, 64)])
     order: int | None = attribute(optional=True, force_new=True)
     hidden: bool = attribute(default=False, force_new=True)

@@ -27,9 +27,7 @@ slug = matches(
     r"[a-z0-9](-?[a-z0-9])*",
     "must hold lower-case letters and digits, joined by single hyphens, such as code-server",
 )
-env_name = matches(
-    r"[a-zA-Z_][a-zA-Z0-9_]*", "must hold letters, digits and underscores, and start with no digit"
-)
+env_name = matches(r"[a-zA-Z_][a-zA-Z0-9_]*", "must hold letters, digits and underscores, and start with no digit")
 absolute_path = matches(r"/[^\x00]*", "must be an absolute path: start it with a slash")
 home_or_absolute_path = matches(r"(~/|/)[^\x00]*", "must start with ~/ or with /")
 
@@ -66,9 +64,7 @@ def prebuild_schedule(value: str) -> None:
     """``* HOUR DOM MONTH DOW``: the minute is a star, as pools are sized by the hour."""
     fields = value.split()
     if len(fields) != 5 or fields[0] != "*":
-        raise ValueError(
-            f"must have five fields, of which the first is * (* HOUR DAY MONTH WEEKDAY); it is {value!r}"
-        )
+        raise ValueError(f"must have five fields, of which the first is * (* HOUR DAY MONTH WEEKDAY); it is {value!r}")
     _parse_cron(value, seconds_first=False)
 
 
@@ -84,9 +80,7 @@ def time_zone(value: str) -> None:
 
 def prebuild_lifetime(value: int) -> None:
     if value != 0 and not 3600 <= value <= 31536000:
-        raise ValueError(
-            f"must be 0 (no expiry) or 3600 (an hour) to 31536000 (a year) seconds; it is {value}"
-        )
+        raise ValueError(f"must be 0 (no expiry) or 3600 (an hour) to 31536000 (a year) seconds; it is {value}")
 
 
 def refuse_repeats(values: Iterable[Any], *, what: str, field: str) -> None:

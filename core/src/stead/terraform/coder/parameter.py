@@ -78,11 +78,7 @@ class Parameter(DataSource, name="coder_parameter"):
     def validate(self, context: Context) -> None:
         """Find mistakes of the template before anything runs, as far as its values are known by then."""
         del context
-        if (
-            is_wholly_known(self.option)
-            and is_wholly_known(self.validation)
-            and checks.all_known(*self._scalars())
-        ):
+        if is_wholly_known(self.option) and is_wholly_known(self.validation) and checks.all_known(*self._scalars()):
             rules.check_declaration(self._declared())
 
     def read(self, context: Context) -> None:

@@ -175,14 +175,10 @@ def _check_validation_block(declared: ParameterReading) -> None:
     rules = declared.validation or {}
     for rule in ("min", "max", "monotonic"):
         if rules.get(rule) is not None and declared.type != NUMBER:
-            raise ParameterProblem(
-                f"{rule} is for numbers, and the type is {declared.type}.", field=_rule(rule)
-            )
+            raise ParameterProblem(f"{rule} is for numbers, and the type is {declared.type}.", field=_rule(rule))
     if rules.get("regex") is not None:
         if declared.type != STRING:
-            raise ParameterProblem(
-                f"regex is for strings, and the type is {declared.type}.", field=_rule("regex")
-            )
+            raise ParameterProblem(f"regex is for strings, and the type is {declared.type}.", field=_rule("regex"))
         if not rules.get("error"):
             raise ParameterProblem(
                 "A regex needs an error, which tells people what is expected of them.", field=_rule("error")
@@ -202,9 +198,7 @@ def _check_default(declared: ParameterReading) -> None:
     try:
         check_value(declared, declared.default or "")
     except ParameterProblem as problem:
-        raise ParameterProblem(
-            f"The default breaks the parameter's own rules: {problem}", field="default"
-        ) from None
+        raise ParameterProblem(f"The default breaks the parameter's own rules: {problem}", field="default") from None
 
 
 def _check_choice(declared: ParameterReading, value: str) -> None:
@@ -220,13 +214,9 @@ def _check_choice(declared: ParameterReading, value: str) -> None:
 def _check_range(rules: Mapping[str, Any], value: str) -> None:
     given, low, high = number(value), rules.get("min"), rules.get("max")
     if low is not None and given < low:
-        raise ParameterProblem(
-            _message(rules, value) or f"{value} is less than the least, {low}.", field="value"
-        )
+        raise ParameterProblem(_message(rules, value) or f"{value} is less than the least, {low}.", field="value")
     if high is not None and given > high:
-        raise ParameterProblem(
-            _message(rules, value) or f"{value} is more than the most, {high}.", field="value"
-        )
+        raise ParameterProblem(_message(rules, value) or f"{value} is more than the most, {high}.", field="value")
 
 
 def _check_monotonic(rules: Mapping[str, Any], value: str, previous: str | None) -> None:

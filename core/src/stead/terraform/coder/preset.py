@@ -32,9 +32,7 @@ class ExpirationPolicy(BlockSchema):
 
 
 class Schedule(BlockSchema):
-    cron: str = attribute(
-        required=True, validators=[checks.prebuild_schedule], description="* HOUR DAY MONTH WEEKDAY"
-    )
+    cron: str = attribute(required=True, validators=[checks.prebuild_schedule], description="* HOUR DAY MONTH WEEKDAY")
     instances: int = attribute(required=True, validators=[between(low=0)])
 
 

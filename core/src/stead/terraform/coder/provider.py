@@ -6,15 +6,12 @@ and all that its resources say is read from the plan and the state.
 
 from __future__ import annotations
 
-from typing import Any
-
 from stead.api.provider import Provider, attribute
 from stead.api.records import NoSettings, ProviderSpec
 from stead.terraform.coder import checks
 from stead.terraform.coder.access import ExternalAuth, Secret
 from stead.terraform.coder.agent import Agent, AgentInstance, ExternalAgent
 from stead.terraform.coder.app import App
-from stead.terraform.coder.claims import Claims
 from stead.terraform.coder.metadata import Metadata
 from stead.terraform.coder.parameter import Parameter
 from stead.terraform.coder.preset import WorkspacePreset
@@ -46,10 +43,6 @@ class Coder(
         validators=[checks.url],
         description="Accepted for templates that set it; the deployment's own access URL is what counts.",
     )
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
-        self.claims = Claims()
 
 
 def _make(settings: NoSettings) -> Coder:

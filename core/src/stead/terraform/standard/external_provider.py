@@ -76,9 +76,7 @@ def parsed(answer: bytes) -> dict[str, str]:
     except ValueError as error:
         raise ProviderFailure(f"The program did not print JSON: {error}.", field="program") from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ProviderFailure(
-            "The program must print one JSON object whose values are all strings.", field="program"
-        )
+        raise ProviderFailure("The program must print one JSON object whose values are all strings.", field="program")
     return found
 
 
@@ -97,9 +95,7 @@ def run(context: Context, command: list[str], folder: Path, question: bytes) -> 
             start_new_session=True,
         )
     except OSError as error:
-        raise ProviderFailure(
-            f"Could not start {command[0]!r}: {error.strerror}.", field="program"
-        ) from error
+        raise ProviderFailure(f"Could not start {command[0]!r}: {error.strerror}.", field="program") from error
     try:
         output, errors = _exchange(context, process, question)
         _await_end(process)
@@ -126,9 +122,7 @@ def _exchange(context: Context, process: subprocess.Popen[bytes], question: byte
         while selector.get_map():
             context.check()
             if time.monotonic() > ends_at:
-                raise OperationTimedOut(
-                    f"The program did not end within {TIMEOUT:.0f} seconds.", field="program"
-                )
+                raise OperationTimedOut(f"The program did not end within {TIMEOUT:.0f} seconds.", field="program")
             for key, _ in selector.select(timeout=0.2):
                 if key.data is process.stdin:
                     pending = _write(selector, key, pending)

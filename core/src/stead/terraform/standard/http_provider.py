@@ -33,9 +33,7 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/yaml
 
 
 class Retry(BlockSchema):
-    attempts: int | None = attribute(
-        optional=True, validators=[between(0, 100)], description="How often to try again."
-    )
+    attempts: int | None = attribute(optional=True, validators=[between(0, 100)], description="How often to try again.")
     min_delay_ms: int | None = attribute(optional=True, validators=[between(low=0)])
     max_delay_ms: int | None = attribute(optional=True, validators=[between(low=0)])
 
@@ -44,9 +42,7 @@ class Http(DataSource, name="http"):
     """An HTTP request that only reads."""
 
     id: str = attribute(computed=True)
-    url: str = attribute(
-        required=True, validators=[matches(r"(?i)https?://.+", "must be an http or https URL")]
-    )
+    url: str = attribute(required=True, validators=[matches(r"(?i)https?://.+", "must be an http or https URL")])
     method: str | None = attribute(optional=True, validators=[one_of("GET", "HEAD", "POST")])
     request_headers: dict[str, str] | None = attribute(optional=True)
     request_body: str | None = attribute(optional=True)
@@ -67,9 +63,7 @@ class Http(DataSource, name="http"):
         self.id = self.url
         self.status_code = response.status_code
         self.response_headers = {
-            "-".join(part.capitalize() for part in name.split("-")): ", ".join(
-                response.headers.get_list(name)
-            )
+            "-".join(part.capitalize() for part in name.split("-")): ", ".join(response.headers.get_list(name))
             for name in response.headers
         }
         self._take_body(context, body, response.headers.get("content-type", ""))

@@ -113,9 +113,7 @@ class RandomInteger(Virtual, name="random_integer"):
     id: str = attribute(computed=True)
     min: int = attribute(required=True, force_new=True)
     max: int = attribute(required=True, force_new=True)
-    seed: str | None = attribute(
-        optional=True, force_new=True, description="Draws the same number again and again."
-    )
+    seed: str | None = attribute(optional=True, force_new=True, description="Draws the same number again and again.")
     keepers: dict[str, str] | None = attribute(optional=True, force_new=True, description=KEEPERS)
     result: int = attribute(computed=True)
 
@@ -137,9 +135,7 @@ class RandomInteger(Virtual, name="random_integer"):
         try:
             result, low, high = (int(part) for part in parts[:3])
         except ValueError:
-            raise ProviderFailure(
-                "Import a random_integer as RESULT,MIN,MAX or RESULT,MIN,MAX,SEED."
-            ) from None
+            raise ProviderFailure("Import a random_integer as RESULT,MIN,MAX or RESULT,MIN,MAX,SEED.") from None
         seed = parts[3] if len(parts) == 4 else None
         return cls(id=str(result), result=result, min=low, max=high, seed=seed)
 

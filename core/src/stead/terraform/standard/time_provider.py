@@ -61,9 +61,7 @@ class TimeOffset(Parts, Virtual, name="time_offset"):
     def validate(self, context: Context) -> None:
         del context
         if all(getattr(self, f"offset_{unit}") is None for unit in _UNITS):
-            raise ProviderFailure(
-                "No offset is set.", field="offset_days", remedy="Set one of the offset_ arguments."
-            )
+            raise ProviderFailure("No offset is set.", field="offset_days", remedy="Set one of the offset_ arguments.")
 
     def plan(self, context: Context, plan: Plan) -> None:
         del context
@@ -192,9 +190,7 @@ def _shift(moment: datetime, amounts: dict[str, int], kind: str) -> datetime:
     try:
         return shifted(moment, **amounts)
     except (ValueError, OverflowError):
-        raise ProviderFailure(
-            f"The {kind} leads to a year that no calendar has.", field=f"{kind}_years"
-        ) from None
+        raise ProviderFailure(f"The {kind} leads to a year that no calendar has.", field=f"{kind}_years") from None
 
 
 def _at(instance: TimeStatic, text: str) -> TimeStatic:

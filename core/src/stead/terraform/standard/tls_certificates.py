@@ -58,9 +58,7 @@ class _Validity(Model):
         start = datetime.now(UTC).replace(microsecond=0)
         end = start + timedelta(hours=self.validity_period_hours)
         serial = x509.random_serial_number()
-        builder = (
-            builder.public_key(public).serial_number(serial).not_valid_before(start).not_valid_after(end)
-        )
+        builder = builder.public_key(public).serial_number(serial).not_valid_before(start).not_valid_after(end)
         for extension, critical in self._extensions(public):
             builder = builder.add_extension(extension, critical=critical)
         certificate = builder.sign(issuer, signature_hash(issuer))
@@ -122,9 +120,7 @@ class TlsLocallySignedCert(_Validity, Virtual, name="tls_locally_signed_cert"):
         authority = _load_certificate(self.ca_cert_pem)
         key = load_private(self.ca_private_key_pem, field="ca_private_key_pem")
         if _public_bytes(key.public_key()) != _public_bytes(authority.public_key()):
-            raise ProviderFailure(
-                "The key is not that of the authority's certificate.", field="ca_private_key_pem"
-            )
+            raise ProviderFailure("The key is not that of the authority's certificate.", field="ca_private_key_pem")
         builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(authority.subject)
         for extension in request.extensions:
             if isinstance(extension.value, x509.SubjectAlternativeName):
@@ -182,9 +178,7 @@ def _load_certificate(text: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(text.encode())
     except ValueError as error:
-        raise ProviderFailure(
-            f"The authority's certificate cannot be read: {error}.", field="ca_cert_pem"
-        ) from None
+        raise ProviderFailure(f"The authority's certificate cannot be read: {error}.", field="ca_cert_pem") from None
 
 
 def _public_bytes(key: Any) -> bytes:

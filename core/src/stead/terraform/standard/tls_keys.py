@@ -29,9 +29,7 @@ class PublicParts(Model):
 
     id: str = attribute(computed=True, description="The SHA-1 of the public key.")
     public_key_pem: str = attribute(computed=True)
-    public_key_openssh: str = attribute(
-        computed=True, description="Empty for keys that OpenSSH does not know."
-    )
+    public_key_openssh: str = attribute(computed=True, description="Empty for keys that OpenSSH does not know.")
     public_key_fingerprint_md5: str = attribute(computed=True)
     public_key_fingerprint_sha256: str = attribute(computed=True)
 
@@ -76,12 +74,8 @@ class TlsPrivateKey(PublicParts, Virtual, name="tls_private_key"):
 class TlsPublicKey(PublicParts, DataSource, name="tls_public_key"):
     """The public half of a private key."""
 
-    private_key_pem: str | None = attribute(
-        optional=True, sensitive=True, exactly_one_of=["private_key_openssh"]
-    )
-    private_key_openssh: str | None = attribute(
-        optional=True, sensitive=True, exactly_one_of=["private_key_pem"]
-    )
+    private_key_pem: str | None = attribute(optional=True, sensitive=True, exactly_one_of=["private_key_openssh"])
+    private_key_openssh: str | None = attribute(optional=True, sensitive=True, exactly_one_of=["private_key_pem"])
     algorithm: str = attribute(computed=True)
 
     def read(self, context: Context) -> None:

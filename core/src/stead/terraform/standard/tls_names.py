@@ -121,6 +121,4 @@ def _name_attribute(identifier: ObjectIdentifier, value: str, part: str) -> x509
     try:
         return x509.NameAttribute(identifier, value)
     except ValueError as error:
-        raise ProviderFailure(
-            f"{part} {value!r} cannot be used: {error}.", field=f"subject[0].{part}"
-        ) from None
+        raise ProviderFailure(f"{part} {value!r} cannot be used: {error}.", field=f"subject[0].{part}") from None

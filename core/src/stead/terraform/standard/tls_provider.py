@@ -46,9 +46,7 @@ _ALGORITHMS: tuple[tuple[type, str], ...] = (
 
 
 class Proxy(BlockSchema):
-    url: str | None = attribute(
-        optional=True, validators=[matches(r"https?://.+", "must be an http or https URL")]
-    )
+    url: str | None = attribute(optional=True, validators=[matches(r"https?://.+", "must be an http or https URL")])
     username: str | None = attribute(optional=True, required_with=["url"])
     password: str | None = attribute(optional=True, sensitive=True, required_with=["username"])
     from_env: bool | None = attribute(optional=True, conflicts_with=["url", "username", "password"])
@@ -97,9 +95,7 @@ class TlsCertificate(DataSource, name="tls_certificate"):
             port = parts.port or 443
             proxies = context.provider.proxy if isinstance(context.provider, Tls) else []
             plain = _connect(host, port, proxies if parts.scheme == "https" else None)
-            with _trust(verify=self.verify_chain is not False).wrap_socket(
-                plain, server_hostname=host
-            ) as secure:
+            with _trust(verify=self.verify_chain is not False).wrap_socket(plain, server_hostname=host) as secure:
                 return _chain(secure)
         except ssl.SSLCertVerificationError as error:
             raise ProviderFailure(
@@ -108,9 +104,7 @@ class TlsCertificate(DataSource, name="tls_certificate"):
                 remedy="Set verify_chain = false to read them all the same.",
             ) from error
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise PlatformUnreachable(
-                f"Could not ask {host} for its certificates: {error}.", field="url"
-            ) from error
+            raise PlatformUnreachable(f"Could not ask {host} for its certificates: {error}.", field="url") from error
 
 
 class Tls(
@@ -177,9 +171,7 @@ def _load_all(content: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content.encode())
     except ValueError as error:
-        raise ProviderFailure(
-            f"The content holds no certificates in PEM: {error}.", field="content"
-        ) from None
+        raise ProviderFailure(f"The content holds no certificates in PEM: {error}.", field="content") from None
 
 
 def _facts(certificate: x509.Certificate) -> CertificateFacts:

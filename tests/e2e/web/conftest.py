@@ -8,7 +8,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import pytest
 import uvicorn
 from a2wsgi import WSGIMiddleware
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from stead.api.errors import BuildFailure, SteadError
+
+from stead.api.errors import SteadError
 from stead.config import load_settings
 from stead.domain.records import (
     Agent,
@@ -38,7 +38,7 @@ from stead.domain.states import AgentLifecycle, AgentStatus, AppHealth, JobKind,
 from stead.domain.states import Path as NetworkPath
 from stead.gateway.app import create_app as create_gateway_app
 from stead.gateway.state import Gateway
-from stead.services import agents, authentication, builds, deployment, jobs, templates, users, work, workspaces
+from stead.services import agents, authentication, deployment, jobs, templates, users, work, workspaces
 from stead.services.core import SYSTEM, Core, open_core
 from stead.services.presence import MetadataValue
 from stead.store.jobs import NewLine
@@ -97,23 +97,73 @@ def _parameters() -> tuple[Parameter, ...]:
     )
     images = (ParameterOption("Debian 12", "debian"), ParameterOption("Ubuntu 24.04", "ubuntu"))
     return (
-        Parameter("region", "Region", "Where the **machine** stands.", "string", "radio", "eu", False, False,
-                  order=1, options=options),
+        Parameter(
+            "region",
+            "Region",
+            "Where the **machine** stands.",
+            "string",
+            "radio",
+            "eu",
+            False,
+            False,
+            order=1,
+            options=options,
+        ),
         Parameter("image", "Image", "", "string", "dropdown", "debian", False, True, order=2, options=images),
-        Parameter("repository", "Repository", "Cloned into the home folder.", "string", "input", "", False, True,
-                  order=3, validation=ParameterValidation(regex="^(https://.+)?$", error="Give an https address."),
-                  styling={"placeholder": "https://git.example.org/team/project"}),
-        Parameter("cpu", "CPU", "Cores.", "number", "input", None, True, True, order=4,
-                  validation=ParameterValidation(min=1, max=8, error="{value} is not between {min} and {max} cores.")),
-        Parameter("disk", "Disk", "Gigabytes. It can only grow.", "number", "slider", "20", False, True, order=5,
-                  validation=ParameterValidation(min=10, max=200, monotonic="increasing")),
+        Parameter(
+            "repository",
+            "Repository",
+            "Cloned into the home folder.",
+            "string",
+            "input",
+            "",
+            False,
+            True,
+            order=3,
+            validation=ParameterValidation(regex="^(https://.+)?$", error="Give an https address."),
+            styling={"placeholder": "https://git.example.org/team/project"},
+        ),
+        Parameter(
+            "cpu",
+            "CPU",
+            "Cores.",
+            "number",
+            "input",
+            None,
+            True,
+            True,
+            order=4,
+            validation=ParameterValidation(min=1, max=8, error="{value} is not between {min} and {max} cores."),
+        ),
+        Parameter(
+            "disk",
+            "Disk",
+            "Gigabytes. It can only grow.",
+            "number",
+            "slider",
+            "20",
+            False,
+            True,
+            order=5,
+            validation=ParameterValidation(min=10, max=200, monotonic="increasing"),
+        ),
         Parameter("dotfiles", "Setup script", "Runs at every start.", "string", "textarea", "", False, True, order=6),
         Parameter("docker", "Docker inside", "", "bool", "switch", "true", False, True, order=7),
         Parameter("backup", "Back up the home folder", "", "bool", "checkbox", "false", False, True, order=8),
-        Parameter("tools", "Tools", "", "list(string)", "multi-select", '["python"]', False, True, order=9,
-                  options=tools),
-        Parameter("packages", "Packages", "Installed with apt.", "list(string)", "tag-select", '["git", "tmux"]',
-                  False, True, order=10),
+        Parameter(
+            "tools", "Tools", "", "list(string)", "multi-select", '["python"]', False, True, order=9, options=tools
+        ),
+        Parameter(
+            "packages",
+            "Packages",
+            "Installed with apt.",
+            "list(string)",
+            "tag-select",
+            '["git", "tmux"]',
+            False,
+            True,
+            order=10,
+        ),
         Parameter("clean", "Start with a clean cache", "", "bool", "checkbox", "false", False, True, True, order=11),
     )
 
@@ -160,7 +210,9 @@ class Site:
 
     def import_next(self, parameters: Sequence[Parameter] = (), presets: Sequence[Preset] = ()) -> None:
         claimed = self.claim(JobKind.TEMPLATE_IMPORT)
-        self.log(claimed, ["Unpacked 2 files", "\x1b[1mInitializing\x1b[0m the backend", "Found 3 resources"], "preparing")
+        self.log(
+            claimed, ["Unpacked 2 files", "\x1b[1mInitializing\x1b[0m the backend", "Found 3 resources"], "preparing"
+        )
         providers = (
             ProviderChoice("registry.terraform.io/coder/coder", "builtin"),
             ProviderChoice("registry.terraform.io/kreuzwerker/docker", "docker"),
@@ -234,7 +286,7 @@ class Site:
             agents.lifecycle(core, SYSTEM, agent.id, step, now)
         lines = [NewLine(now, "info", "Startup Script", text) for text in _SCRIPT_LINES]
         agents.append_logs(core, SYSTEM, agent.id, lines)
-        agents.app_health(core, SYSTEM, agent.id, {app.id: AppHealth.HEALTHY for app in agent.apps[:1]})
+        agents.app_health(core, SYSTEM, agent.id, {app.slug: AppHealth.HEALTHY for app in agent.apps[:1]})
         return agent
 
 
@@ -263,9 +315,20 @@ def _agent(apps: bool) -> Agent:
         status=AgentStatus.CONNECTING,
         lifecycle=AgentLifecycle.CREATED,
         apps=(
-            App(str(uuid.uuid4()), agent_id, "code", "VS Code in the browser", "http://localhost:8080",
-                "/icon/code.svg", health=AppHealth.INITIALIZING, healthcheck={"url": "http://localhost:8080/healthz", "interval": 5, "threshold": 6}, order=1),
-            App(str(uuid.uuid4()), agent_id, "docs", "Handbook", "https://example.org/handbook", external=True, order=2),
+            App(
+                str(uuid.uuid4()),
+                agent_id,
+                "code",
+                "VS Code in the browser",
+                "http://localhost:8080",
+                "/icon/code.svg",
+                health=AppHealth.INITIALIZING,
+                healthcheck={"url": "http://localhost:8080/healthz", "interval": 5, "threshold": 6},
+                order=1,
+            ),
+            App(
+                str(uuid.uuid4()), agent_id, "docs", "Handbook", "https://example.org/handbook", external=True, order=2
+            ),
         )
         if apps
         else (),
@@ -334,8 +397,13 @@ def serve_site(folder: Path, *, with_owner: bool = True) -> Iterator[Site]:
     async def main() -> None:
         gateway = Gateway(core)
         web = WSGIMiddleware(create_app(core), workers=8)
-        config = uvicorn.Config(create_gateway_app(gateway, web), port=port, log_level="warning", lifespan="off",
-                                timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            create_gateway_app(gateway, web),
+            port=port,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
         holder.update(gateway=gateway, server=server, loop=asyncio.get_running_loop())
@@ -421,11 +489,3 @@ def _note(visit: Visit, message: Any) -> None:
     # Refused requests are part of tests; a refused script or style never is.
     if message.type == "error" and "Failed to load resource" not in message.text:
         visit.errors.append(message.text)
-
-
-def expired(site: Site, days: int) -> Any:
-    """A time in the past, for records."""
-    return site.core.clock.now() - timedelta(days=days)
-
-
-BROKEN = BuildFailure

@@ -43,7 +43,7 @@ class Stream:
         self.kind = kind
         self.reader = asyncio.StreamReader(limit=1 << 20)
         self.closed = asyncio.Event()
-        self.pings = 0
+        self.pinged = False
 
     async def write(self, data: bytes) -> None:
         raise NotImplementedError
@@ -258,23 +258,22 @@ class ControlPlane:
         while stream in self.parked:
             await asyncio.sleep(1)
             if stream in self.parked and self.answer_pings:
-                stream.pings += 1
+                stream.pinged = True
                 try:
                     await stream.write(b"ping\n")
                     pong = await stream.reader.readline()
                 except (OSError, websockets.exceptions.ConnectionClosed):
                     pong = b""
+                stream.pinged = False
                 if pong != b"pong\n" and stream in self.parked:
                     self.parked.remove(stream)
 
     async def take(self, header: str, payload: bytes = b"") -> Stream:
         """Take a parked stream that is not being pinged."""
-        await eventually(lambda: self.parked, "a parked stream")
-        stream = self.parked.pop(0)
+        stream = await eventually(lambda: next((s for s in self.parked if not s.pinged), None), "a parked stream")
+        self.parked.remove(stream)
         await stream.write(header.encode() + b"\n" + payload)
         answer = await asyncio.wait_for(stream.reader.readline(), DEADLINE)
-        if answer == b"pong\n":
-            answer = await asyncio.wait_for(stream.reader.readline(), DEADLINE)
         if answer != b"ok\n":
             raise ConnectionRefusedError(answer.decode().strip())
         return stream

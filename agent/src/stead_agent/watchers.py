@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
@@ -50,6 +52,7 @@ class Watchers:
         self._flush: asyncio.TimerHandle | None = None
         self._changed: set[str] = set()
         self._stats_interval = STATS_INTERVAL
+        self._stats_due = asyncio.Event()
 
     def start(self, manifest: Manifest) -> None:
         """Watch what this manifest names, and no more than that."""
@@ -86,6 +89,7 @@ class Watchers:
                 self._changed.discard(value["key"])
         if method == "stats" and isinstance(result.get("interval"), int | float) and result["interval"] > 0:
             self._stats_interval = float(result["interval"])
+            self._stats_due.set()
 
     # Metadata
 
@@ -174,7 +178,16 @@ class Watchers:
             now = resources.cpu()
             self._outbox.state("stats", self._stats_of(resources, before, now))
             before = now
-            await asyncio.sleep(self._stats_interval)
+            await self._until_next_stats()
+
+    async def _until_next_stats(self) -> None:
+        """The answer says when; without one, after the usual time."""
+        began = time.monotonic()
+        self._stats_due.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._stats_interval):
+                await self._stats_due.wait()
+        await asyncio.sleep(max(0.0, began + self._stats_interval - time.monotonic()))
 
     def _stats_of(self, resources: Resources, before: Cpu, now: Cpu) -> dict[str, Any]:
         used, total = resources.memory()

@@ -32,6 +32,7 @@ STOP_GRACE = 2.0
 LISTENING = re.compile(rb"(127\.0\.0\.1|\[::1\]):(\d+)")
 DIRECT = re.compile(rb"now using (\S+)")
 PR_SET_PDEATHSIG = 1
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -221,7 +222,8 @@ class TunnelProcess:
     def _environment(self) -> dict[str, str]:
         home = self._key.path.parent
         env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "TAILCAT_DERPMAP_URL": self._offer.derp_map_url}
-        for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"):
+        # The last one is the program's own, to see how a workspace fares without a direct path.
+        for name in (*PROXY_VARIABLES, "TS_DEBUG_ALWAYS_USE_DERP"):
             if name in os.environ:
                 env[name] = os.environ[name]
         if self._offer.pin_ca:

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stead.api.errors import BuildFailure
@@ -37,8 +37,8 @@ class Outcome:
     """How a command ended. ``stopped`` says why it was told to stop, ``""`` where it was not."""
 
     code: int
-    stdout: str
-    stderr: str
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
     stopped: str = ""
 
 

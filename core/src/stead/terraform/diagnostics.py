@@ -83,17 +83,21 @@ def errors_among(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 def failure_of(
-    diagnostics: Sequence[Diagnostic], stage: str, failures: Sequence[SteadError] = ()
+    diagnostics: Sequence[Diagnostic],
+    stage: str,
+    failures: Sequence[SteadError] = (),
+    served: Sequence[str] = (),
 ) -> SteadError:
     """The failure that these diagnostics of a failed step mean.
 
     :param stage: ``initializing``, ``planning`` or ``applying``.
     :param failures: what our providers raised during the step.
+    :param served: full addresses of the providers that plugins serve.
     """
     errors = errors_among(diagnostics)
     if not errors:
         return BuildFailure(f"Terraform failed while {stage} and did not say why.")
-    failure = _from_provider(errors, failures) or _from_terraform(errors, stage)
+    failure = _from_provider(errors, failures) or _from_terraform(errors, stage, served)
     if isinstance(failure, BuildFailure):
         failure.details = tuple(errors)
     return failure
@@ -112,14 +116,14 @@ def _from_provider(errors: Sequence[Diagnostic], failures: Sequence[SteadError])
     return None
 
 
-def _from_terraform(errors: Sequence[Diagnostic], stage: str) -> SteadError:
+def _from_terraform(errors: Sequence[Diagnostic], stage: str, served: Sequence[str]) -> SteadError:
     first = errors[0]
     variable = _variable_of(first)
     if variable:
         return _variable_failure(first, variable)
     missing = [item for item in errors if item.summary.startswith(_PROVIDER_SUMMARIES)]
     if missing:
-        return provider_unavailable(missing[0])
+        return provider_unavailable(missing[0], served)
     if first.file:
         more = f" There are {len(errors) - 1} more errors in the build log." if len(errors) > 1 else ""
         return TemplateInvalid(f"{first.text}{more}", field=first.place, remedy=_remedy(first))
@@ -159,14 +163,25 @@ def _remedy(item: Diagnostic) -> str:
     return "Correct the template and import it again."
 
 
-def provider_unavailable(item: Diagnostic) -> ProviderUnavailable:
-    """Terraform can get a provider neither from a plugin nor from anywhere else."""
-    match = _PROVIDER.search(" ".join(item.detail.split())) or _PROVIDER.search(item.summary)
+def provider_unavailable(item: Diagnostic, served: Sequence[str] = ()) -> ProviderUnavailable:
+    """Terraform can get a provider neither from a plugin nor from anywhere else.
+
+    :param served: full addresses of the providers that plugins serve; one of them may have been meant.
+    """
+    text = " ".join(item.detail.split()).partition(" To see which modules")[0]
+    match = _PROVIDER.search(text) or _PROVIDER.search(item.summary)
     name = match.group(1).removeprefix("registry.terraform.io/") if match else "of the template"
-    reason = " ".join(item.detail.split())
+    reason = text.rpartition(f"for provider {name}: ")[2][:300].rstrip(".")
+    meant = [address for address in served if address.endswith("/" + name.rpartition("/")[2])]
+    remedy = (
+        f"Install a Stead plugin that serves {name}, put the provider into the mirror folder "
+        "(setting terraform.mirror), or let the server reach the provider's registry."
+    )
+    if meant:
+        source = meant[0].removeprefix("registry.terraform.io/")
+        remedy = f"If {source} is meant, write it as source in required_providers. Otherwise: {remedy}"
     return ProviderUnavailable(
-        f"The provider {name} is not available: no plugin of this server brings it, and Terraform could not "
-        f"install it ({reason[:300]}).",
-        remedy=f"Install a Stead plugin that serves {name}, put the provider into the mirror folder "
-        "(setting terraform.mirror), or let the server reach the provider's registry.",
+        f"The provider {name} is not available: no plugin serves it here, and Terraform could not install "
+        f"it ({reason}).",
+        remedy=remedy,
     )

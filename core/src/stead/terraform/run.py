@@ -260,7 +260,7 @@ class Run:
                 f"Terraform ended unexpectedly while {stage} (code {outcome.code}).",
                 remedy="See the build log; if the machine ran out of memory, give it more or run fewer builds.",
             )
-        failure = failure_of(self._narrator.diagnostics, stage, self._session.failures)
+        failure = failure_of(self._narrator.diagnostics, stage, self._session.failures, self._child.addresses)
         if stage != "applying":
             raise failure
         raise self._apply_failed(failure)

@@ -6,7 +6,12 @@ import datetime
 import gc
 import ipaddress
 import json
+import os
+import socket
 import ssl
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,6 +126,34 @@ def test_an_engine_that_is_down_is_named_with_a_remedy(url: str) -> None:
     report = DockerPlatform(DockerSettings(host=url)).check_credentials()
     assert (report.ok, len(report.remedies)) == (False, 1)
     assert "Start Docker" in report.remedies[0]
+
+
+AS_NOBODY = """
+import os, sys
+from stead_docker.platform import DockerPlatform
+from stead_docker.settings import DockerSettings
+platform = DockerPlatform(DockerSettings(host=sys.argv[1]))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+report = platform.check_credentials()
+print(report.ok, report.summary, report.remedies[0])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_account_that_may_not_use_the_socket_is_told_how() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        Path(folder).chmod(0o711)
+        path = Path(folder, "docker.sock")
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0o600)
+        command = [sys.executable, "-c", AS_NOBODY, f"unix://{path}"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.startswith("False Docker at ")
+    assert "this account may not use the engine's socket" in said
+    assert "usermod -aG docker" in said
 
 
 def test_the_credentials_check_names_version_and_place(docker_engine: str) -> None:

@@ -30,7 +30,7 @@ class Address:
     tls: TLSConfig | None = field(default=None, repr=False)
 
 
-class Client(docker.APIClient):
+class Client(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's client, except that no request is without a deadline: pulls and builds pass ``None``."""
 
     silence: float = 300.0
@@ -44,7 +44,8 @@ class Client(docker.APIClient):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         if options.get("timeout") is None:
             options["timeout"] = self.silence
-        return super().send(request, **options)
+        response: requests.Response = super().send(request, **options)
+        return response
 
 
 def from_context(name: str) -> Address:

@@ -38,22 +38,26 @@ class Container(Resource, name="docker_container", version=2):
     name: str = attribute(required=True, force_new=True, validators=[NAME], description="Name of the container.")
     bridge: str = attribute(computed=True, description="Network bridge of the container.")
     network_data: list[blocks.NetworkData] = attribute(computed=True, description="Addresses in its networks.")
-    exit_code: int = attribute(computed=True, description="Of its main process, where that has ended.")
-    container_logs: str = attribute(computed=True, description="Its output, with attach and logs.")
+    exit_code: int | None = attribute(computed=True, description="Of its main process, where that has ended.")
+    container_logs: str | None = attribute(computed=True, description="Its output, with attach and logs.")
 
-    command: list[str] = attribute(optional=True, computed=True, force_new=True, description="Command.")
-    entrypoint: list[str] = attribute(optional=True, computed=True, force_new=True, description="Entrypoint.")
-    env: set[str] = attribute(optional=True, computed=True, force_new=True, description="NAME=VALUE each.")
-    user: str = attribute(optional=True, force_new=True, description="user or user:group, by name or number.")
-    group_add: set[str] = attribute(optional=True, force_new=True, description="Further groups.")
-    working_dir: str = attribute(optional=True, force_new=True, description="Folder in which the command runs.")
-    hostname: str = attribute(optional=True, computed=True, force_new=True, description="Host name.")
-    domainname: str = attribute(optional=True, force_new=True, description="Domain name.")
+    command: list[str] | None = attribute(optional=True, computed=True, force_new=True, description="Command.")
+    entrypoint: list[str] | None = attribute(optional=True, computed=True, force_new=True, description="Entrypoint.")
+    env: set[str] | None = attribute(optional=True, computed=True, force_new=True, description="NAME=VALUE each.")
+    user: str | None = attribute(optional=True, force_new=True, description="user or user:group, by name or number.")
+    group_add: set[str] | None = attribute(optional=True, force_new=True, description="Further groups.")
+    working_dir: str | None = attribute(optional=True, force_new=True, description="Folder in which the command runs.")
+    hostname: str | None = attribute(optional=True, computed=True, force_new=True, description="Host name.")
+    domainname: str | None = attribute(optional=True, force_new=True, description="Domain name.")
     tty: bool = attribute(default=False, force_new=True, description="With a terminal.")
     stdin_open: bool = attribute(default=False, force_new=True, description="Keeps its input open.")
-    init: bool = attribute(optional=True, computed=True, force_new=True, description="With an init process.")
-    stop_signal: str = attribute(optional=True, computed=True, force_new=True, description="SIGTERM where not set.")
-    stop_timeout: int = attribute(optional=True, computed=True, force_new=True, description="Seconds until SIGKILL.")
+    init: bool | None = attribute(optional=True, computed=True, force_new=True, description="With an init process.")
+    stop_signal: str | None = attribute(
+        optional=True, computed=True, force_new=True, description="SIGTERM where not set."
+    )
+    stop_timeout: int | None = attribute(
+        optional=True, computed=True, force_new=True, description="Seconds until SIGKILL."
+    )
 
     start: bool = attribute(default=True, description="Start it.")
     must_run: bool = attribute(default=True, description="It is an error where it does not run.")
@@ -66,60 +70,68 @@ class Container(Resource, name="docker_container", version=2):
         default=15000, validators=[between(1)], description="Time until it has to run after its start."
     )
     remove_volumes: bool = attribute(default=True, description="Remove its anonymous volumes with it.")
-    destroy_grace_seconds: int = attribute(optional=True, validators=[between(0)], description="Stop it first.")
+    destroy_grace_seconds: int | None = attribute(optional=True, validators=[between(0)], description="Stop it first.")
 
     restart: str = attribute(
         default="no",
         validators=[one_of("no", "on-failure", "always", "unless-stopped")],
         description="Restart policy.",
     )
-    max_retry_count: int = attribute(optional=True, description="Restarts with on-failure.")
-    memory: int = attribute(optional=True, validators=[between(0)], description="Limit in MB.")
-    memory_swap: int = attribute(optional=True, validators=[between(-1)], description="Memory and swap in MB.")
-    shm_size: int = attribute(
+    max_retry_count: int | None = attribute(optional=True, description="Restarts with on-failure.")
+    memory: int | None = attribute(optional=True, validators=[between(0)], description="Limit in MB.")
+    memory_swap: int | None = attribute(optional=True, validators=[between(-1)], description="Memory and swap in MB.")
+    shm_size: int | None = attribute(
         optional=True,
         computed=True,
         force_new=True,
         validators=[between(0)],
         description="Shared memory in MB.",
     )
-    cpus: str = attribute(optional=True, validators=[CPUS], description="So many processors: 1.5.")
-    cpu_shares: int = attribute(optional=True, validators=[between(0)], description="Weight.")
-    cpu_set: str = attribute(
+    cpus: str | None = attribute(optional=True, validators=[CPUS], description="So many processors: 1.5.")
+    cpu_shares: int | None = attribute(optional=True, validators=[between(0)], description="Weight.")
+    cpu_set: str | None = attribute(
         optional=True, validators=[matches(r"[0-9,-]+", "must be a list such as 0-1,3")], description="0-1,3"
     )
-    cpu_period: int = attribute(optional=True, force_new=True, conflicts_with=["cpus"], description="Microseconds.")
-    cpu_quota: int = attribute(optional=True, force_new=True, conflicts_with=["cpus"], description="Microseconds.")
+    cpu_period: int | None = attribute(
+        optional=True, force_new=True, conflicts_with=["cpus"], description="Microseconds."
+    )
+    cpu_quota: int | None = attribute(
+        optional=True, force_new=True, conflicts_with=["cpus"], description="Microseconds."
+    )
 
     network_mode: str = attribute(default="bridge", force_new=True, description="bridge, host, none, container:NAME.")
-    publish_all_ports: bool = attribute(optional=True, force_new=True, description="Publish what the image exposes.")
-    dns: set[str] = attribute(optional=True, force_new=True, description="Name servers.")
-    dns_opts: set[str] = attribute(optional=True, force_new=True, description="Options of the resolver.")
-    dns_search: set[str] = attribute(optional=True, force_new=True, description="Domains to search.")
-    log_driver: str = attribute(optional=True, computed=True, force_new=True, description="Logging driver.")
-    log_opts: dict[str, str] = attribute(optional=True, force_new=True, description="Its options.")
+    publish_all_ports: bool | None = attribute(
+        optional=True, force_new=True, description="Publish what the image exposes."
+    )
+    dns: set[str] | None = attribute(optional=True, force_new=True, description="Name servers.")
+    dns_opts: set[str] | None = attribute(optional=True, force_new=True, description="Options of the resolver.")
+    dns_search: set[str] | None = attribute(optional=True, force_new=True, description="Domains to search.")
+    log_driver: str | None = attribute(optional=True, computed=True, force_new=True, description="Logging driver.")
+    log_opts: dict[str, str] | None = attribute(optional=True, force_new=True, description="Its options.")
 
-    privileged: bool = attribute(optional=True, force_new=True, description="All rights on the engine's machine.")
+    privileged: bool | None = attribute(
+        optional=True, force_new=True, description="All rights on the engine's machine."
+    )
     read_only: bool = attribute(default=False, force_new=True, description="Its root cannot be written.")
-    security_opts: set[str] = attribute(
+    security_opts: set[str] | None = attribute(
         optional=True, computed=True, force_new=True, description="seccomp=… and so on."
     )
-    sysctls: dict[str, str] = attribute(optional=True, force_new=True, description="Kernel parameters.")
-    storage_opts: dict[str, str] = attribute(optional=True, force_new=True, description="Of the storage driver.")
-    tmpfs: dict[str, str] = attribute(optional=True, force_new=True, description="Options by path.")
-    runtime: str = attribute(optional=True, computed=True, force_new=True, description="Runtime: sysbox-runc …")
-    gpus: str = attribute(optional=True, force_new=True, validators=[one_of("all")], description="all")
-    ipc_mode: str = attribute(optional=True, computed=True, force_new=True, description="Sharing of memory.")
-    pid_mode: str = attribute(optional=True, force_new=True, description="host or container:NAME.")
-    userns_mode: str = attribute(optional=True, force_new=True, description="User namespace.")
-    cgroupns_mode: str = attribute(
+    sysctls: dict[str, str] | None = attribute(optional=True, force_new=True, description="Kernel parameters.")
+    storage_opts: dict[str, str] | None = attribute(optional=True, force_new=True, description="Of the storage driver.")
+    tmpfs: dict[str, str] | None = attribute(optional=True, force_new=True, description="Options by path.")
+    runtime: str | None = attribute(optional=True, computed=True, force_new=True, description="Runtime: sysbox-runc …")
+    gpus: str | None = attribute(optional=True, force_new=True, validators=[one_of("all")], description="all")
+    ipc_mode: str | None = attribute(optional=True, computed=True, force_new=True, description="Sharing of memory.")
+    pid_mode: str | None = attribute(optional=True, force_new=True, description="host or container:NAME.")
+    userns_mode: str | None = attribute(optional=True, force_new=True, description="User namespace.")
+    cgroupns_mode: str | None = attribute(
         optional=True,
         computed=True,
         force_new=True,
         validators=[one_of("private", "host")],
         description="Cgroups.",
     )
-    cgroup_parent: str = attribute(optional=True, computed=True, force_new=True, description="Parent cgroup.")
+    cgroup_parent: str | None = attribute(optional=True, computed=True, force_new=True, description="Parent cgroup.")
 
     capabilities: list[blocks.Capabilities] = block(blocks.Capabilities, max_items=1, force_new=True)
     devices: list[blocks.Device] = block(blocks.Device, nesting=Nesting.SET, force_new=True)

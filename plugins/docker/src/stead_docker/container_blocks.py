@@ -23,16 +23,18 @@ octal = matches(r"0?[0-7]{3,4}", "must be an octal mode such as 0644")
 class Capabilities(BlockSchema):
     """Linux capabilities."""
 
-    add: set[str] = attribute(optional=True, force_new=True, description="To add (CAP_SYS_PTRACE, ALL).")
-    drop: set[str] = attribute(optional=True, force_new=True, description="To take away.")
+    add: set[str] | None = attribute(optional=True, force_new=True, description="To add (CAP_SYS_PTRACE, ALL).")
+    drop: set[str] | None = attribute(optional=True, force_new=True, description="To take away.")
 
 
 class Device(BlockSchema):
     """A device of the engine's machine."""
 
     host_path: str = attribute(required=True, force_new=True, description="Path on the engine's machine.")
-    container_path: str = attribute(optional=True, force_new=True, description="Path in the container; the same.")
-    permissions: str = attribute(
+    container_path: str | None = attribute(
+        optional=True, force_new=True, description="Path in the container; the same."
+    )
+    permissions: str | None = attribute(
         optional=True,
         force_new=True,
         validators=[matches(r"[rwm]{1,3}", "must be of the letters r, w and m")],
@@ -72,7 +74,7 @@ class Host(BlockSchema):
 class BindOptions(BlockSchema):
     """Of a bind mount."""
 
-    propagation: str = attribute(
+    propagation: str | None = attribute(
         optional=True,
         force_new=True,
         validators=[one_of("private", "rprivate", "shared", "rshared", "slave", "rslave")],
@@ -83,17 +85,19 @@ class BindOptions(BlockSchema):
 class TmpfsOptions(BlockSchema):
     """Of a tmpfs mount."""
 
-    mode: int = attribute(optional=True, force_new=True, description="Permissions as a number.")
-    size_bytes: int = attribute(optional=True, force_new=True, description="Size in bytes.")
+    mode: int | None = attribute(optional=True, force_new=True, description="Permissions as a number.")
+    size_bytes: int | None = attribute(optional=True, force_new=True, description="Size in bytes.")
 
 
 class VolumeOptions(BlockSchema):
     """Of a volume mount."""
 
-    driver_name: str = attribute(optional=True, force_new=True, description="Driver that creates the volume.")
-    driver_options: dict[str, str] = attribute(optional=True, force_new=True, description="Its options.")
-    no_copy: bool = attribute(optional=True, force_new=True, description="Do not fill it from the image.")
-    subpath: str = attribute(optional=True, force_new=True, description="Path within the volume; API 1.45 or later.")
+    driver_name: str | None = attribute(optional=True, force_new=True, description="Driver that creates the volume.")
+    driver_options: dict[str, str] | None = attribute(optional=True, force_new=True, description="Its options.")
+    no_copy: bool | None = attribute(optional=True, force_new=True, description="Do not fill it from the image.")
+    subpath: str | None = attribute(
+        optional=True, force_new=True, description="Path within the volume; API 1.45 or later."
+    )
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
 
 
@@ -107,10 +111,10 @@ class Mount(BlockSchema):
         validators=[one_of("bind", "volume", "tmpfs")],
         description="Kind of mount.",
     )
-    source: str = attribute(
+    source: str | None = attribute(
         optional=True, force_new=True, description="Volume's name, or path on the engine's machine."
     )
-    read_only: bool = attribute(optional=True, force_new=True, description="Nothing can be written.")
+    read_only: bool | None = attribute(optional=True, force_new=True, description="Nothing can be written.")
     bind_options: list[BindOptions] = block(BindOptions, max_items=1, force_new=True)
     tmpfs_options: list[TmpfsOptions] = block(TmpfsOptions, max_items=1, force_new=True)
     volume_options: list[VolumeOptions] = block(VolumeOptions, max_items=1, force_new=True)
@@ -120,9 +124,11 @@ class NetworkAttachment(BlockSchema):
     """A network that the container joins."""
 
     name: str = attribute(required=True, force_new=True, description="Name or id of the network.")
-    aliases: set[str] = attribute(optional=True, force_new=True, description="Further names of the container there.")
-    ipv4_address: str = attribute(optional=True, force_new=True, description="Address to have there.")
-    ipv6_address: str = attribute(optional=True, force_new=True, description="IPv6 address to have there.")
+    aliases: set[str] | None = attribute(
+        optional=True, force_new=True, description="Further names of the container there."
+    )
+    ipv4_address: str | None = attribute(optional=True, force_new=True, description="Address to have there.")
+    ipv6_address: str | None = attribute(optional=True, force_new=True, description="IPv6 address to have there.")
 
 
 class Port(BlockSchema):
@@ -131,7 +137,7 @@ class Port(BlockSchema):
     internal: int = attribute(
         required=True, force_new=True, validators=[between(1, 65535)], description="Port in the container."
     )
-    external: int = attribute(
+    external: int | None = attribute(
         optional=True,
         computed=True,
         force_new=True,
@@ -156,26 +162,26 @@ class Upload(BlockSchema):
     """A file that is put into the container before it starts."""
 
     file: str = attribute(required=True, force_new=True, validators=[absolute], description="Path in the container.")
-    content: str = attribute(
+    content: str | None = attribute(
         optional=True,
         force_new=True,
         conflicts_with=["content_base64", "source"],
         description="Text of the file.",
     )
-    content_base64: str = attribute(
+    content_base64: str | None = attribute(
         optional=True, force_new=True, conflicts_with=["content", "source"], description="Content in base64."
     )
-    source: str = attribute(
+    source: str | None = attribute(
         optional=True,
         force_new=True,
         conflicts_with=["content", "content_base64"],
         description="File to copy.",
     )
-    source_hash: str = attribute(
+    source_hash: str | None = attribute(
         optional=True, force_new=True, description="A change of it uploads again: filemd5 of the source."
     )
     executable: bool = attribute(default=False, force_new=True, description="The owner may execute it.")
-    permissions: str = attribute(
+    permissions: str | None = attribute(
         optional=True,
         force_new=True,
         validators=[octal],
@@ -186,15 +192,17 @@ class Upload(BlockSchema):
 class VolumeUse(BlockSchema):
     """A volume or a folder of the engine's machine in the container."""
 
-    container_path: str = attribute(
+    container_path: str | None = attribute(
         optional=True, force_new=True, validators=[absolute], description="Path in the container."
     )
-    volume_name: str = attribute(optional=True, force_new=True, description="Name of the volume.")
-    host_path: str = attribute(
+    volume_name: str | None = attribute(optional=True, force_new=True, description="Name of the volume.")
+    host_path: str | None = attribute(
         optional=True, force_new=True, validators=[absolute], description="Path on the engine's machine."
     )
-    from_container: str = attribute(optional=True, force_new=True, description="Container whose volumes to take.")
-    read_only: bool = attribute(optional=True, force_new=True, description="Nothing can be written.")
+    from_container: str | None = attribute(
+        optional=True, force_new=True, description="Container whose volumes to take."
+    )
+    read_only: bool | None = attribute(optional=True, force_new=True, description="Nothing can be written.")
 
 
 class NetworkData(ObjectSchema):

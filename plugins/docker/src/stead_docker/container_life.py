@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from stead_docker.pulling import ensure_image
 
 if TYPE_CHECKING:
     from stead_docker.container import Container
+    from stead_docker.container_blocks import NetworkAttachment
 
 POLL = 0.2  # seconds between two looks at a container
 LAST_LINES = 10
@@ -79,18 +81,19 @@ def _make(container: Container, context: Context) -> str:
 def _join_networks(container: Container, context: Context, identity: str) -> None:
     """All but the first, which the create call named."""
     for network in config.networks(container)[1:]:
-        engine_of(context).do(
-            context,
-            f"Container {container.name} could not join network {network.name}",
-            lambda c, network=network: c.connect_container_to_network(
-                identity,
-                network.name,
-                aliases=sorted(network.aliases or ()) or None,
-                ipv4_address=network.ipv4_address,
-                ipv6_address=network.ipv6_address,
-            ),
-            field="networks_advanced",
-        )
+        call = functools.partial(_join_call, identity=identity, network=network)
+        doing = f"Container {container.name} could not join network {network.name}"
+        engine_of(context).do(context, doing, call, field="networks_advanced")
+
+
+def _join_call(client: Client, identity: str, network: NetworkAttachment) -> None:
+    client.connect_container_to_network(
+        identity,
+        network.name,
+        aliases=sorted(network.aliases or ()) or None,
+        ipv4_address=network.ipv4_address,
+        ipv6_address=network.ipv6_address,
+    )
 
 
 def _start(container: Container, context: Context, identity: str) -> None:
@@ -232,5 +235,8 @@ def _remove(context: Context, identity: str, name: str, *, volumes: bool) -> Non
     except ResourceConflict as conflict:
         if "already in progress" not in conflict.message:
             raise
+    limit = time.monotonic() + engine_of(context).settings.timeout
     while inspect(context, identity) is not None:
+        if time.monotonic() > limit:
+            raise OperationTimedOut(f"Container {name} is being removed, and is still there.", remedy="Try again.")
         context.wait(POLL)

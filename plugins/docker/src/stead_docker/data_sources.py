@@ -28,7 +28,7 @@ class RegistryImageData(DataSource, name="docker_registry_image"):
 
     id: str = attribute(computed=True)
     name: str = attribute(required=True, description="Name with tag or digest.")
-    insecure_skip_verify: bool = attribute(optional=True, description="Do not check the registry's certificate.")
+    insecure_skip_verify: bool | None = attribute(optional=True, description="Do not check the registry's certificate.")
     sha256_digest: str = attribute(computed=True, description="Digest of what the registry has under that name.")
 
     def read(self, context: Context) -> None:

@@ -17,9 +17,11 @@ from stead_docker.pulling import ensure_image, inspect_image, pull
 class Timeouts(BlockSchema):
     """How long the steps may take."""
 
-    create: str = attribute(optional=True, validators=[is_duration], description="20m and the like.")
-    update: str = attribute(optional=True, validators=[is_duration], description="Accepted: an update is immediate.")
-    delete: str = attribute(optional=True, validators=[is_duration], description="20m and the like.")
+    create: str | None = attribute(optional=True, validators=[is_duration], description="20m and the like.")
+    update: str | None = attribute(
+        optional=True, validators=[is_duration], description="Accepted: an update is immediate."
+    )
+    delete: str | None = attribute(optional=True, validators=[is_duration], description="20m and the like.")
 
 
 def limited(context: Context, duration: str | None) -> Context:
@@ -37,13 +39,15 @@ class Image(Resource, name="docker_image"):
     name: str = attribute(required=True, force_new=True, description="Name with tag or digest.")
     image_id: str = attribute(computed=True, description="sha256:… of the image's configuration.")
     repo_digest: str = attribute(computed=True, description="name@sha256:… by which its registry knows it.")
-    platform: str = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
-    keep_locally: bool = attribute(optional=True, description="Keep the image when the resource is destroyed.")
-    force_remove: bool = attribute(optional=True, description="Remove it although it is tagged or used.")
-    pull_triggers: set[str] = attribute(
+    platform: str | None = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
+    keep_locally: bool | None = attribute(optional=True, description="Keep the image when the resource is destroyed.")
+    force_remove: bool | None = attribute(optional=True, description="Remove it although it is tagged or used.")
+    pull_triggers: set[str] | None = attribute(
         optional=True, force_new=True, conflicts_with=["build"], description="A change pulls the image anew."
     )
-    triggers: dict[str, str] = attribute(optional=True, force_new=True, description="A change makes the image anew.")
+    triggers: dict[str, str] | None = attribute(
+        optional=True, force_new=True, description="A change makes the image anew."
+    )
     build: list[Build] = block(Build, nesting=Nesting.SET, max_items=1, force_new=True)
     timeouts: Timeouts | None = block(Timeouts, nesting=Nesting.SINGLE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ class BuildAuth(BlockSchema):
     """A registry that the build may pull from."""
 
     host_name: str = attribute(required=True, description="The registry.")
-    user_name: str = attribute(optional=True, description="Account there.")
-    password: str = attribute(optional=True, sensitive=True, description="Its password.")
-    identity_token: str = attribute(optional=True, sensitive=True, description="In place of a password.")
-    registry_token: str = attribute(optional=True, sensitive=True, description="In place of a password.")
-    auth: str = attribute(optional=True, sensitive=True, description="user:password in base64.")
-    email: str = attribute(optional=True, description="Of the account.")
-    server_address: str = attribute(optional=True, description="Where the registry is.")
+    user_name: str | None = attribute(optional=True, description="Account there.")
+    password: str | None = attribute(optional=True, sensitive=True, description="Its password.")
+    identity_token: str | None = attribute(optional=True, sensitive=True, description="In place of a password.")
+    registry_token: str | None = attribute(optional=True, sensitive=True, description="In place of a password.")
+    auth: str | None = attribute(optional=True, sensitive=True, description="user:password in base64.")
+    email: str | None = attribute(optional=True, description="Of the account.")
+    server_address: str | None = attribute(optional=True, description="Where the registry is.")
 
 
 class Build(BlockSchema):
@@ -34,30 +35,32 @@ class Build(BlockSchema):
 
     context: str = attribute(required=True, force_new=True, description="Folder to build in.")
     dockerfile: str = attribute(default="Dockerfile", force_new=True, description="Dockerfile within it.")
-    target: str = attribute(optional=True, force_new=True, description="Stage to build.")
-    build_args: dict[str, str] = attribute(optional=True, force_new=True, description="ARG values.")
-    label: dict[str, str] = attribute(optional=True, force_new=True, description="Labels of the image.")
-    labels: dict[str, str] = attribute(optional=True, force_new=True, description="Labels of the image.")
-    tag: list[str] = attribute(optional=True, force_new=True, description="Further names of the image.")
-    no_cache: bool = attribute(optional=True, force_new=True, description="Build every step anew.")
-    cache_from: list[str] = attribute(optional=True, force_new=True, description="Images whose layers may be used.")
-    pull_parent: bool = attribute(optional=True, force_new=True, description="Pull the base image again.")
+    target: str | None = attribute(optional=True, force_new=True, description="Stage to build.")
+    build_args: dict[str, str] | None = attribute(optional=True, force_new=True, description="ARG values.")
+    label: dict[str, str] | None = attribute(optional=True, force_new=True, description="Labels of the image.")
+    labels: dict[str, str] | None = attribute(optional=True, force_new=True, description="Labels of the image.")
+    tag: list[str] | None = attribute(optional=True, force_new=True, description="Further names of the image.")
+    no_cache: bool | None = attribute(optional=True, force_new=True, description="Build every step anew.")
+    cache_from: list[str] | None = attribute(
+        optional=True, force_new=True, description="Images whose layers may be used."
+    )
+    pull_parent: bool | None = attribute(optional=True, force_new=True, description="Pull the base image again.")
     remove: bool = attribute(default=True, force_new=True, description="Remove intermediate containers.")
-    force_remove: bool = attribute(
+    force_remove: bool | None = attribute(
         optional=True, force_new=True, description="Accepted: nothing is left after a failure."
     )
-    suppress_output: bool = attribute(optional=True, force_new=True, description="Keep the log short.")
-    squash: bool = attribute(optional=True, force_new=True, description="One layer; the engine must allow it.")
-    platform: str = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
-    network_mode: str = attribute(optional=True, force_new=True, description="Network of the RUN steps.")
-    extra_hosts: list[str] = attribute(optional=True, force_new=True, description="host:ip for /etc/hosts.")
-    remote_context: str = attribute(optional=True, force_new=True, description="Git or HTTP address to build.")
-    memory: int = attribute(optional=True, force_new=True, description="Limit in MB.")
-    memory_swap: int = attribute(optional=True, force_new=True, description="Memory and swap in MB, -1 for any.")
-    shm_size: int = attribute(optional=True, force_new=True, description="Shared memory in bytes.")
-    cpu_shares: int = attribute(optional=True, force_new=True, description="Weight.")
-    cpu_set_cpus: str = attribute(optional=True, force_new=True, description="Processors to use.")
-    isolation: str = attribute(optional=True, force_new=True, description="Of Windows containers.")
+    suppress_output: bool | None = attribute(optional=True, force_new=True, description="Keep the log short.")
+    squash: bool | None = attribute(optional=True, force_new=True, description="One layer; the engine must allow it.")
+    platform: str | None = attribute(optional=True, force_new=True, description="linux/arm64 and the like.")
+    network_mode: str | None = attribute(optional=True, force_new=True, description="Network of the RUN steps.")
+    extra_hosts: list[str] | None = attribute(optional=True, force_new=True, description="host:ip for /etc/hosts.")
+    remote_context: str | None = attribute(optional=True, force_new=True, description="Git or HTTP address to build.")
+    memory: int | None = attribute(optional=True, force_new=True, description="Limit in MB.")
+    memory_swap: int | None = attribute(optional=True, force_new=True, description="Memory and swap in MB, -1 for any.")
+    shm_size: int | None = attribute(optional=True, force_new=True, description="Shared memory in bytes.")
+    cpu_shares: int | None = attribute(optional=True, force_new=True, description="Weight.")
+    cpu_set_cpus: str | None = attribute(optional=True, force_new=True, description="Processors to use.")
+    isolation: str | None = attribute(optional=True, force_new=True, description="Of Windows containers.")
     auth_config: list[BuildAuth] = block(BuildAuth, force_new=True)
 
 
@@ -167,10 +170,11 @@ def _step_failed(failure: ProviderFailure) -> ProviderFailure:
 
 
 def _tag(context: Context, name: str, build: Build) -> None:
+    engine = engine_of(context)
     for tag in build.tag or ():
-        engine_of(context).do(
-            context,
-            f"Image {name} could not be named {tag}",
-            lambda c, tag=tag: c.tag(name, tag, force=True),
-            field="build[0].tag",
-        )
+        call = functools.partial(_tag_call, name=name, tag=tag)
+        engine.do(context, f"Image {name} could not be named {tag}", call, field="build[0].tag")
+
+
+def _tag_call(client: Client, name: str, tag: str) -> None:
+    client.tag(name, tag, force=True)

@@ -13,12 +13,12 @@ from stead_docker.labels import KEY, Label, blocks_of, carries, merged
 class IpamConfig(BlockSchema):
     """One address range of the network."""
 
-    aux_address: dict[str, str] = attribute(
+    aux_address: dict[str, str] | None = attribute(
         optional=True, force_new=True, description="Addresses that the driver uses itself."
     )
-    gateway: str = attribute(optional=True, force_new=True, description="Address of the gateway.")
-    ip_range: str = attribute(optional=True, force_new=True, description="Range to give out, in CIDR form.")
-    subnet: str = attribute(optional=True, force_new=True, description="Subnet in CIDR form.")
+    gateway: str | None = attribute(optional=True, force_new=True, description="Address of the gateway.")
+    ip_range: str | None = attribute(optional=True, force_new=True, description="Range to give out, in CIDR form.")
+    subnet: str | None = attribute(optional=True, force_new=True, description="Subnet in CIDR form.")
 
     def to_api(self) -> dict[str, Any]:
         values = {
@@ -48,15 +48,21 @@ class Network(Resource, name="docker_network"):
 
     id: str = attribute(computed=True)
     name: str = attribute(required=True, force_new=True, description="Name of the network.")
-    driver: str = attribute(optional=True, computed=True, force_new=True, description="bridge, overlay, macvlan, host.")
-    attachable: bool = attribute(optional=True, force_new=True, description="Containers may be attached by hand.")
-    check_duplicate: bool = attribute(optional=True, force_new=True, description="Refuse a name that is taken.")
-    ingress: bool = attribute(optional=True, force_new=True, description="Routing mesh of a swarm.")
-    internal: bool = attribute(optional=True, computed=True, force_new=True, description="Without a way out.")
-    ipv6: bool = attribute(optional=True, force_new=True, description="With IPv6.")
+    driver: str | None = attribute(
+        optional=True, computed=True, force_new=True, description="bridge, overlay, macvlan, host."
+    )
+    attachable: bool | None = attribute(
+        optional=True, force_new=True, description="Containers may be attached by hand."
+    )
+    check_duplicate: bool | None = attribute(optional=True, force_new=True, description="Refuse a name that is taken.")
+    ingress: bool | None = attribute(optional=True, force_new=True, description="Routing mesh of a swarm.")
+    internal: bool | None = attribute(optional=True, computed=True, force_new=True, description="Without a way out.")
+    ipv6: bool | None = attribute(optional=True, force_new=True, description="With IPv6.")
     ipam_driver: str = attribute(default="default", force_new=True, description="Driver of the addresses.")
-    ipam_options: dict[str, str] = attribute(optional=True, force_new=True, description="Its options.")
-    options: dict[str, str] = attribute(optional=True, computed=True, force_new=True, description="Of the driver.")
+    ipam_options: dict[str, str] | None = attribute(optional=True, force_new=True, description="Its options.")
+    options: dict[str, str] | None = attribute(
+        optional=True, computed=True, force_new=True, description="Of the driver."
+    )
     scope: str = attribute(computed=True, description="local, swarm or global.")
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
     ipam_config: list[IpamConfig] = block(IpamConfig, nesting=Nesting.SET, force_new=True)

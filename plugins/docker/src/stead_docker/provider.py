@@ -26,11 +26,11 @@ class RegistryAuth(BlockSchema):
     """How to log in to a registry."""
 
     address: str = attribute(required=True, description="Address of the registry.")
-    username: str = attribute(optional=True, description="Account; DOCKER_REGISTRY_USER where not set.")
-    password: str = attribute(optional=True, sensitive=True, description="DOCKER_REGISTRY_PASS where not set.")
-    config_file: str = attribute(optional=True, description="File that docker login has written.")
-    config_file_content: str = attribute(optional=True, sensitive=True, description="Content of such a file.")
-    auth_disabled: bool = attribute(optional=True, description="The registry wants no login.")
+    username: str | None = attribute(optional=True, description="Account; DOCKER_REGISTRY_USER where not set.")
+    password: str | None = attribute(optional=True, sensitive=True, description="DOCKER_REGISTRY_PASS where not set.")
+    config_file: str | None = attribute(optional=True, description="File that docker login has written.")
+    config_file_content: str | None = attribute(optional=True, sensitive=True, description="Content of such a file.")
+    auth_disabled: bool | None = attribute(optional=True, description="The registry wants no login.")
 
     def credential(self, context: Context) -> dict[str, str] | None:
         """What the engine gets to log in with; ``None`` where it needs nothing."""
@@ -82,13 +82,13 @@ class Docker(
 ):
     """Containers, images, networks and volumes of a Docker engine."""
 
-    host: str = attribute(optional=True, description="unix:///path, tcp://host:port or ssh://user@host.")
-    context: str = attribute(optional=True, description="Name of a docker context; counts before host.")
-    cert_path: str = attribute(optional=True, description="Folder with ca.pem, cert.pem and key.pem.")
-    ca_material: str = attribute(optional=True, description="Certificate of the engine's authority (PEM).")
-    cert_material: str = attribute(optional=True, description="Own certificate (PEM).")
-    key_material: str = attribute(optional=True, sensitive=True, description="Its private key (PEM).")
-    disable_docker_daemon_check: bool = attribute(
+    host: str | None = attribute(optional=True, description="unix:///path, tcp://host:port or ssh://user@host.")
+    context: str | None = attribute(optional=True, description="Name of a docker context; counts before host.")
+    cert_path: str | None = attribute(optional=True, description="Folder with ca.pem, cert.pem and key.pem.")
+    ca_material: str | None = attribute(optional=True, description="Certificate of the engine's authority (PEM).")
+    cert_material: str | None = attribute(optional=True, description="Own certificate (PEM).")
+    key_material: str | None = attribute(optional=True, sensitive=True, description="Its private key (PEM).")
+    disable_docker_daemon_check: bool | None = attribute(
         optional=True, description="Accepted: the engine is asked only when something needs it."
     )
     registry_auth: list[RegistryAuth] = block(RegistryAuth, nesting=Nesting.SET)

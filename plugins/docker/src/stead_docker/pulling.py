@@ -82,7 +82,7 @@ def pull(context: Context, name: str, *, field: str, platform: str | None = None
     context.log(f"Pulling image {repository}:{tag}.")
 
     def start(client: Client) -> Iterator[Any]:
-        return client.pull(repository, tag=tag, stream=True, decode=True, platform=platform)
+        return iter(client.pull(repository, tag=tag, stream=True, decode=True, platform=platform))
 
     for message in messages(context, start, doing, field):
         raise_if_failed(message, doing, field)

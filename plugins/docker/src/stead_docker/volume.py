@@ -14,21 +14,21 @@ class Volume(Resource, name="docker_volume"):
     """A volume of the engine. It outlives the containers that use it."""
 
     id: str = attribute(computed=True)
-    name: str = attribute(
+    name: str | None = attribute(
         optional=True,
         computed=True,
         force_new=True,
         description="Name; the engine makes one up where none is given.",
     )
     driver: str = attribute(default="local", force_new=True, description="Volume driver.")
-    driver_opts: dict[str, str] = attribute(optional=True, force_new=True, description="Options of the driver.")
+    driver_opts: dict[str, str] | None = attribute(optional=True, force_new=True, description="Options of the driver.")
     mountpoint: str = attribute(computed=True, description="Where the volume is on the engine's machine.")
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
 
     def create(self, context: Context) -> None:
         found = self._own(context)
         if found is None and is_known(self.name) and self.name is not None:
-            found = self._taken(context)
+            found = self._taken(context, self.name)
         self._assign(found or self._make(context))
 
     def _own(self, context: Context) -> dict[str, Any] | None:
@@ -39,13 +39,13 @@ class Volume(Resource, name="docker_volume"):
         mine = [item for item in found["Volumes"] or () if carries(item["Labels"], context.key)]
         return mine[0] if mine else None
 
-    def _taken(self, context: Context) -> dict[str, Any] | None:
+    def _taken(self, context: Context, name: str) -> dict[str, Any] | None:
         """The workspace's own volume of this name, to keep. The engine would silently share anyone's."""
-        found = self._inspect(context, self.name)
+        found = self._inspect(context, name)
         if found is None or same_workspace(found["Labels"], context.labels):
             return found
         raise ResourceConflict(
-            f"A volume {self.name} exists already, and Stead did not make it for this workspace.",
+            f"A volume {name} exists already, and Stead did not make it for this workspace.",
             field="name",
             remedy="Choose another name, import the volume, or remove it (docker volume rm).",
         )

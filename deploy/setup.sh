@@ -67,7 +67,12 @@ stead_setup() {
         fi
     fi
     "$STEAD_PYTHON" -m stead.web.build_assets
-    "$STEAD_PYTHON" -m stead_agent_bundle .cache/agent-bundle
+    built=$(stead_digest .cache/installed $(find agent/src -name '*.py' | sort))
+    if [ "$(cat .cache/agent-bundle/built 2>/dev/null || true)" != "$built" ]; then
+        stead_say "building the agent bundle"
+        "$STEAD_PYTHON" -m stead_agent_bundle .cache/agent-bundle >&2
+        echo "$built" > .cache/agent-bundle/built
+    fi
     STEAD_AGENT_BUNDLE_DIR=${STEAD_AGENT_BUNDLE_DIR:-$PWD/.cache/agent-bundle}
     export STEAD_AGENT_BUNDLE_DIR
 }

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from stead.api.errors import SteadError
 from stead.domain.documents import error_document, status_of
@@ -81,5 +81,5 @@ async def close(socket: WebSocket, code: int, reason: str) -> None:
         return
     try:
         await socket.close(code, reason.encode()[:120].decode(errors="ignore"))
-    except RuntimeError:
+    except (RuntimeError, WebSocketDisconnect):
         logger.debug("a WebSocket was gone before it could be closed")

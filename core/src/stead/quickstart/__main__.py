@@ -61,10 +61,10 @@ def main_job(run: Run, choice: Choice, server: ServerProcess) -> steps.Client:
         steps.built(client, build["id"], say)
     with watch.stage("agent"):
         say("Waiting for the agent")
-        found = steps.ready(client, WORKSPACE)
+        steps.ready(client, WORKSPACE)
     with watch.stage("shell"):
         _shell(run, client, "echo stead-is-here", expect="stead-is-here")
-    run.path = steps.agents(found)[0]["path"]
+    run.path = steps.path(client, WORKSPACE)
     say("A shell opened over SSH")
     return client
 

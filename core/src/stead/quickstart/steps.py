@@ -125,6 +125,16 @@ def ready(client: Client, name: str, timeout: float = 120.0) -> Json:
         time.sleep(0.03)
 
 
+def path(client: Client, name: str, timeout: float = 5.0) -> str | None:
+    """How streams of the workspace's first agent travel, as soon as that was measured."""
+    deadline = time.monotonic() + timeout
+    while True:
+        measured = agents(client.call("GET", f"/api/v2/workspaces/{name}"))[0]["path"]
+        if measured is not None or time.monotonic() > deadline:
+            return str(measured) if measured else None
+        time.sleep(0.05)
+
+
 def remove(client: Client, name: str, say: Say) -> None:
     """Delete the workspace and wait until everything of it is gone."""
     found = client.call("GET", f"/api/v2/workspaces/{name}")

@@ -26,6 +26,7 @@ from stead.network.stun import serve_stun
 from stead.network.tailcat import RelayAccess, Tailcat, TailcatUnavailable
 from stead.network.tunnel import TunnelServer
 from stead.server import listeners
+from stead.server.bundle import provide_bundle
 from stead.server.certificate import pinned_certificate
 from stead.server.provisioners import start_provisioners
 from stead.server.ticks import start_ticks
@@ -93,6 +94,7 @@ class ServerProcess:
         relay_port = await self._start_web(gateway, sockets)
         await self._start_tunnel(gateway, tunnel_listener, relay_port)
         self._start_helpers(gateway)
+        self._run_in_background(provide_bundle(self.settings))
         logger.info("serving %s", self.settings.access_url)
 
     async def _start_gateway(self) -> Gateway:

@@ -117,7 +117,7 @@ async function purge(path) {
     content: sources.map((raw) => ({ raw, extension: "html" })),
     css: [{ raw: readFileSync(path, "utf8") }],
     defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],
-    safelist: { standard: [/^data-bs-theme/, /^htmx-/, /^:/], greedy: [/popover-open/, /backdrop/, /details-content/] },
+    safelist: { standard: [/^data-bs-theme/, /^:/, /^(tone|is|log|ansi|menu|choice|mark)-/], greedy: [/popover-open/, /backdrop/, /details-content/] },
     variables: true,
     keyframes: true,
     fontFace: false,

@@ -10,13 +10,11 @@ from stead.domain.records import Agent, Workspace
 
 @dataclass(frozen=True)
 class Way:
-    """A way in. ``href`` opens it, ``text`` is to copy; ``note`` says what it needs."""
+    """A way in. ``href`` opens it, ``text`` is to copy."""
 
     title: str
     text: str = ""
     href: str = ""
-    icon: str = ""
-    note: str = ""
 
 
 # Editors of the VS Code family: the scheme of their links.
@@ -43,27 +41,27 @@ _JETBRAINS = (
 )
 
 
-def reference(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
-    """How the viewer names the workspace on the command line: ``dev``, ``ada/dev``, ``gpu.dev.ada.stead``."""
+def host_alias(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
+    """The host that ``stead config-ssh`` gives the workspace: ``dev.stead``, ``dev.ada.stead``, ``gpu.dev.ada.stead``.
+
+    :param agent: where the workspace has several, the one that is meant.
+    """
     if agent is not None:
-        return host_alias(workspace, agent)
-    return workspace.name if workspace.owner_id == viewer_id else f"{workspace.owner}/{workspace.name}"
-
-
-def host_alias(workspace: Workspace, agent: Agent | None = None) -> str:
-    """The host that ``stead config-ssh`` writes into the SSH configuration."""
-    parts = [agent.name] if agent is not None else []
-    return ".".join([*parts, workspace.name, workspace.owner, "stead"])
+        return f"{agent.name}.{workspace.name}.{workspace.owner}.stead"
+    return f"{workspace.name}.stead" if workspace.owner_id == viewer_id else f"{workspace.name}.{workspace.owner}.stead"
 
 
 def command(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
     """The one command that opens a shell."""
-    return f"stead ssh {reference(workspace, viewer_id, agent)}"
+    if agent is not None:
+        return f"stead ssh {host_alias(workspace, viewer_id, agent)}"
+    own = workspace.owner_id == viewer_id
+    return f"stead ssh {workspace.name if own else f'{workspace.owner}/{workspace.name}'}"
 
 
-def editors(workspace: Workspace, agent: Agent, *, several: bool) -> list[Way]:
+def editors(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
     """Links that open the workspace's folder in an editor of the VS Code family."""
-    host = quote(host_alias(workspace, agent if several else None))
+    host = quote(host_alias(workspace, viewer_id, agent if several else None))
     path = quote(agent.directory or "/")
     return [
         Way(title, href=f"{scheme}://vscode-remote/ssh-remote+{host}{path}?windowId=_blank")
@@ -71,17 +69,17 @@ def editors(workspace: Workspace, agent: Agent, *, several: bool) -> list[Way]:
     ]
 
 
-def jetbrains(workspace: Workspace, agent: Agent, *, several: bool, user: str = "root") -> list[Way]:
+def jetbrains(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
     """Links that open the workspace's folder in a JetBrains IDE, through the Toolbox app."""
-    host = quote(host_alias(workspace, agent if several else None), safe="")
+    host = quote(host_alias(workspace, viewer_id, agent if several else None), safe="")
     project = quote(agent.directory or "/", safe="")
-    start = f"jetbrains://gateway/ssh/environment?h={host}&u={quote(user, safe='')}&p=22&launchIde=true"
+    start = f"jetbrains://gateway/ssh/environment?h={host}&u={quote(workspace.owner, safe='')}&p=22&launchIde=true"
     return [Way(title, href=f"{start}&ideHint={code}&projectHint={project}") for code, title in _JETBRAINS]
 
 
-def others(workspace: Workspace, agent: Agent, *, several: bool) -> list[Way]:
+def others(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
     """Other programs that read the SSH configuration."""
-    host = host_alias(workspace, agent if several else None)
+    host = host_alias(workspace, viewer_id, agent if several else None)
     path = agent.directory or "/"
     return [
         Way("OpenSSH", text=f"ssh {host}"),

@@ -9,9 +9,9 @@ from flask import Flask, Response, g, make_response, render_template, request
 from flask_login import current_user
 from markupsafe import Markup
 
-from stead.api.errors import InvalidInput, SteadError
-from stead.domain.records import Actor
+from stead.api.errors import SteadError
 from stead.domain.rbac import Action, Resource, allows
+from stead.domain.records import Actor
 from stead.web.context import current_core
 from stead.web.pages import connect, formats, glance, icons, markdown
 
@@ -48,9 +48,9 @@ def init_rendering(app: Flask) -> None:
     app.context_processor(_surroundings)
 
 
-def page(template: str, status: int = 200, **context: Any) -> Response:
+def page(name: str, status: int = 200, /, **context: Any) -> Response:
     """A whole page."""
-    return make_response(render_template(template, **context), status)
+    return make_response(render_template(name, **context), status)
 
 
 def wants_fragment() -> bool:
@@ -97,8 +97,7 @@ def viewer() -> Actor | None:
 
 def problem_in(error: SteadError) -> dict[str, str]:
     """The errors of a form by field, from what a service refused; the empty field is the form itself."""
-    known = error.field if isinstance(error, InvalidInput) or error.field else None
-    return {known or "": str(error)}
+    return {error.field or "": str(error)}
 
 
 def render_error(error: SteadError, status: int) -> Response:
@@ -106,9 +105,7 @@ def render_error(error: SteadError, status: int) -> Response:
     signed_in = getattr(g.get("_login_user"), "is_authenticated", False)
     if wants_fragment():
         return make_response(render_template("error/part.html", error=error, status=status), status)
-    return make_response(
-        render_template("error/page.html", error=error, status=status, signed_in=signed_in), status
-    )
+    return make_response(render_template("error/page.html", error=error, status=status, signed_in=signed_in), status)
 
 
 def _surroundings() -> dict[str, Any]:

@@ -62,8 +62,7 @@ def _templates(actor: Actor, text: str) -> list[dict[str, Any]]:
         if wanted in one.name.lower() or wanted in one.display_name.lower()
     ]
     return [
-        _item(one.display_name or one.name, f"/templates/{one.name}", "template", "Template")
-        for one in found[:_MOST]
+        _item(one.display_name or one.name, f"/templates/{one.name}", "template", "Template") for one in found[:_MOST]
     ]
 
 

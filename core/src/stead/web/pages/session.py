@@ -60,9 +60,7 @@ def create_owner() -> BaseResponse:
 
 
 def _setup_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
-    return page(
-        "session/setup.html", status, form=form, problems=problems, shortest_password=SHORTEST_PASSWORD
-    )
+    return page("session/setup.html", status, form=form, problems=problems, shortest_password=SHORTEST_PASSWORD)
 
 
 @blueprint.get(LOGIN_PATH)

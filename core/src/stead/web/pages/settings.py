@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from flask import Blueprint, Response, redirect, request
 from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
@@ -68,9 +69,7 @@ def change_password() -> BaseResponse:
 
 
 def _password_page(problems: Mapping[str, str], status: int = 200) -> Response:
-    return page(
-        "settings/password.html", status, problems=problems, shortest=SHORTEST_PASSWORD, tab="password"
-    )
+    return page("settings/password.html", status, problems=problems, shortest=SHORTEST_PASSWORD, tab="password")
 
 
 @blueprint.get("/settings/tokens")

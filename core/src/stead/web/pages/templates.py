@@ -99,9 +99,7 @@ def promote(name: str) -> BaseResponse:
     template = templates.get(core, actor, name)
     version = templates.version(core, actor, request.form.get("version", ""))
     templates.promote(core, actor, template.id, version.id)
-    return redirect_saying(
-        f"/templates/{template.name}/versions", f"New workspaces are built from {version.name} now."
-    )
+    return redirect_saying(f"/templates/{template.name}/versions", f"New workspaces are built from {version.name} now.")
 
 
 @blueprint.get("/templates/<name>/ask/delete")

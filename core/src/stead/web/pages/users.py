@@ -77,9 +77,7 @@ def create() -> BaseResponse:
     return redirect_saying("/users", f"{made.username} can sign in now.")
 
 
-def _new_page(
-    form: Mapping[str, str], chosen: list[str], problems: Mapping[str, str], status: int = 200
-) -> Response:
+def _new_page(form: Mapping[str, str], chosen: list[str], problems: Mapping[str, str], status: int = 200) -> Response:
     return page(
         "users/new.html",
         status,

@@ -171,7 +171,7 @@ def change(owner: str, name: str, transition: str) -> BaseResponse:
             builds.create(core, actor, workspace.id, Transition.DELETE, orphan=orphan)
         case _:
             return redirect(back)
-    return redirect(request.form.get("back") == "list" and "/workspaces" or back, 303)
+    return redirect("/workspaces" if request.form.get("back") == "list" else back, 303)
 
 
 def _get(owner: str, name: str) -> Workspace:

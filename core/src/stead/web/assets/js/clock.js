@@ -36,6 +36,10 @@ function tick() {
   }
 }
 
+tick();
 setInterval(refresh, 15_000);
 setInterval(tick, 1000);
-document.addEventListener("htmx:after:swap", refresh);
+document.addEventListener("htmx:after:swap", () => {
+  refresh();
+  tick();
+});

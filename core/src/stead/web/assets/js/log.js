@@ -114,6 +114,8 @@ class SteadLog extends HTMLElement {
   #render() {
     const total = this.#lines.length;
     this.space.style.height = `${total * this.height + 8}px`;
+    // A log that has ended takes no more room than it needs; the last row is a spare one for a scroll bar.
+    if (this.hasAttribute("ended")) this.style.setProperty("--log-content", `${(total + 1) * this.height + 8}px`);
     if (this.#linked && this.#lines.some((line) => line.id === this.#linked)) this.#showLinked();
     else if (this.#following && total) this.view.scrollTop = total * this.height;
     const first = Math.max(0, Math.floor(this.view.scrollTop / this.height) - SPARE);

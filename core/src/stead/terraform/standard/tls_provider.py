@@ -81,10 +81,9 @@ class TlsCertificate(DataSource, name="tls_certificate"):
 
     def read(self, context: Context) -> None:
         if self.content is not None:
-            found = _load_all(self.content)
+            self.certificates = [_facts(certificate) for certificate in _load_all(self.content)]
         else:
-            found = list(reversed(self._shown_by_server(context)))
-        self.certificates = [_facts(certificate) for certificate in found]
+            self.certificates = [_facts(certificate) for certificate in reversed(self._shown_by_server(context))]
         joined = "".join(item.cert_pem for item in self.certificates)
         self.id = hashlib.sha1(joined.encode(), usedforsecurity=False).hexdigest()
 

@@ -194,7 +194,7 @@ def _resource_of(reference: str) -> str:
 
 def _best(one: Instance, candidates: Sequence[Instance]) -> Instance | None:
     """``agent[0]`` goes with ``container[0]``; otherwise the first by address."""
-    paired = [item for item in candidates if item.keys == one.keys]
+    paired = [item for item in candidates if one.keys and item.keys == one.keys]
     return min(paired or candidates, key=lambda item: item.address, default=None)
 
 

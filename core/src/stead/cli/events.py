@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stead.cli.client import Client
-from stead.cli.failures import Unreachable
+from stead.cli.failures import CliError, Unreachable
 
 _MAX_LINE = 1024 * 1024
 _GIVE_UP_SECONDS = 60.0
@@ -54,6 +54,7 @@ def follow(client: Client, path: str, *, after: int = 0) -> Iterator[Event]:
     A stream that breaks off is taken up again behind the last event that came.
 
     :param after: id of the last line that is known already.
+    :raises CliError: the server ended the stream, with its reason.
     :raises Unreachable: the server was away for a minute.
     """
     last = str(after) if after else ""
@@ -64,6 +65,8 @@ def follow(client: Client, path: str, *, after: int = 0) -> Iterator[Event]:
             for event in _connected(client, path, last):
                 failing_since, pause = None, 0.1
                 last = event.id or last
+                if event.name == "error":
+                    raise _refused(event.data)
                 yield event
                 if event.name == "end":
                     return
@@ -73,6 +76,13 @@ def follow(client: Client, path: str, *, after: int = 0) -> Iterator[Event]:
                 raise Unreachable("The server stayed away while it was being followed.") from error
         time.sleep(pause)
         pause = min(pause * 2, 2.0)
+
+
+def _refused(error: Any) -> CliError:
+    """What the server says when it ends a stream for a reason, such as a token that was revoked."""
+    return CliError(
+        str(error["message"]), reason=str(error["reason"]), field=error.get("field"), remedy=error.get("remedy")
+    )
 
 
 def _connected(client: Client, path: str, last: str) -> Iterator[Event]:

@@ -22,16 +22,17 @@ _LEVELS = {"error": "red", "warn": "yellow", "debug": "bright_black"}
 _WATCH_SECONDS = 5.0
 
 
-def finish_job(client: Client, path: str, *, quiet: bool = False) -> Json:
+def finish_job(client: Client, path: str, *, remedy: str | None = None) -> Json:
     """Follow the log of a build or of a template version until its job has ended.
 
     :param path: of the record below ``/api/v2``.
+    :param remedy: what to do where it fails.
     :returns: the record as it is then.
     :raises CliError: the job did not succeed; the message is the job's.
     """
-    shown = quiet or wants_json()
+    quiet = wants_json()
     for event in follow(client, f"{path}/logs/stream"):
-        if event.name == "line" and not shown:
+        if event.name == "line" and not quiet:
             print_line(event.data)
     record = _ended(client, path)
     job = record["job"]
@@ -39,9 +40,18 @@ def finish_job(client: Client, path: str, *, quiet: bool = False) -> Json:
         raise CliError(
             (job["error"] or f"It was {job['status']}.").strip(),
             reason=job["reason"] or "build_failed",
-            remedy=f"The whole log: stead logs --build {record['id']}" if "transition" in record else None,
+            remedy=remedy,
         )
     return record
+
+
+def finish_build(client: Client, workspace: Json, build: Json) -> Json:
+    """Follow a build of a workspace until it has ended.
+
+    :raises CliError: it did not succeed.
+    """
+    remedy = f"The whole log: stead logs {workspace['owner']}/{workspace['name']} --build"
+    return finish_job(client, f"/builds/{build['id']}", remedy=remedy)
 
 
 def _ended(client: Client, path: str) -> Json:

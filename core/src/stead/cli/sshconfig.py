@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from stead.cli.certificates import key_file, known_hosts_file, ssh_dir
+from stead.cli.certificates import ssh_dir
 from stead.cli.failures import CliError
 from stead.cli.files import read_or_empty, write_atomically
 from stead.cli.names import SUFFIX
@@ -34,22 +34,22 @@ def program() -> str:
     if beside.is_file():
         return _quoted(str(beside))
     on_path = shutil.which("stead")
-    return _quoted(on_path) if on_path else f"{_quoted(sys.executable)} -m stead.cli.main"
+    return _quoted(on_path or sys.executable) + ("" if on_path else " -m stead.cli.main")
 
 
 def _environment() -> str:
     """OpenSSH is also started by editors, which do not have the shell's environment."""
     if "STEAD_CONFIG_DIR" not in os.environ:
         return ""
-    return f"env STEAD_CONFIG_DIR={_quoted(config_dir())} "
+    return f"env STEAD_CONFIG_DIR={_quoted(_checked(config_dir()))} "
 
 
 def section() -> str:
     """The managed section, markers included."""
-    folder = ssh_dir()
-    command = f"{_environment()}{program()}"
+    folder = _checked(ssh_dir()).replace("%", "%%")
+    command = f"{_environment()}{program()}".replace("%", "%%")
     certificate = f"{folder}/%n-cert.pub"
-    fresh = f"find {_quoted(certificate)} -mmin -1 2>/dev/null | grep -q ."
+    fresh = f"find '{certificate}' -mmin -1 2>/dev/null | grep -q ."
     prepare = f"{command} ssh --prepare '%n'"
     return "\n".join(
         [
@@ -59,9 +59,9 @@ def section() -> str:
             f'    CertificateFile "{certificate}"',
             f'Match originalhost "{_PATTERN}"',
             f"    ProxyCommand {command} ssh --stdio '%n'",
-            f'    IdentityFile "{key_file()}"',
+            f'    IdentityFile "{folder}/id_ed25519"',
             "    IdentitiesOnly yes",
-            f'    UserKnownHostsFile "{known_hosts_file()}"',
+            f'    UserKnownHostsFile "{folder}/known_hosts"',
             "    GlobalKnownHostsFile none",
             "    StrictHostKeyChecking yes",
             "    HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com",
@@ -148,6 +148,19 @@ def standalone() -> str:
     own = Path.home() / ".ssh" / "config"
     include = f'Include "{own}"\n' if own.is_file() else ""
     return f"{section()}\n{include}"
+
+
+def _checked(path: str) -> str:
+    """A path that can stand between quotes in OpenSSH's configuration.
+
+    :raises CliError: it has quotes of its own.
+    """
+    if any(char in path for char in "'\"\\\n"):
+        raise CliError(
+            f"The folder {path!r} cannot be named in OpenSSH's configuration.",
+            remedy="Set STEAD_CONFIG_DIR to a folder without quotes in its path.",
+        )
+    return path
 
 
 def _quoted(text: str) -> str:

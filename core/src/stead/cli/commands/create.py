@@ -11,7 +11,7 @@ from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import is_interactive, say, show
 from stead.cli.parameters import check_known, complete, parse_pairs
-from stead.cli.progress import finish_job, wait_until_ready
+from stead.cli.progress import finish_build, wait_until_ready
 
 
 @click.command(cls=Command)
@@ -50,7 +50,7 @@ def create(
     workspace = server.post("/workspaces", body)
     if not no_wait:
         say(f"Building {workspace['name']} from {workspace['template']}.")
-        finish_job(server, f"/builds/{workspace['latest_build']['id']}")
+        finish_build(server, workspace, workspace["latest_build"])
         workspace = wait_until_ready(server, workspace["id"])
     show(workspace, lambda: _done(workspace, no_wait))
 

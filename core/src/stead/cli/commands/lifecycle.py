@@ -13,7 +13,7 @@ from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import confirm, show
 from stead.cli.parameters import parse_pairs
-from stead.cli.progress import finish_job, wait_until_ready
+from stead.cli.progress import finish_build, wait_until_ready
 
 _WAIT = click.option("--no-wait", is_flag=True, help="Return as soon as the build is queued.")
 _PARAMETERS = click.option(
@@ -47,7 +47,7 @@ def stop(workspace: str, no_wait: bool) -> None:
     found = server.get(_path(workspace))
     build = queue(server, found, "stop")
     if not no_wait:
-        build = finish_job(server, f"/builds/{build['id']}")
+        build = finish_build(server, found, build)
     show(build, lambda: f"{found['name']} is {'being ' if no_wait else ''}stopped.")
 
 
@@ -60,7 +60,7 @@ def restart(workspace: str, pairs: tuple[str, ...], update: bool) -> None:
     server = client()
     found = server.get(_path(workspace))
     stopped = queue(server, found, "stop")
-    finish_job(server, f"/builds/{stopped['id']}")
+    finish_build(server, found, stopped)
     build = queue(server, found, "start", parameters=parse_pairs(pairs), update=update)
     started = finish_start(server, found, build)
     show(started, lambda: f"{found['name']} is ready.")
@@ -79,7 +79,7 @@ def delete(workspace: str, yes: bool, orphan: bool, no_wait: bool) -> None:
     confirm(f"Delete {found['owner']}/{found['name']}? {what}.", yes=yes)
     build = server.post(f"/workspaces/{found['id']}/builds", {"transition": "delete", "orphan": orphan})
     if not no_wait:
-        build = finish_job(server, f"/builds/{build['id']}")
+        build = finish_build(server, found, build)
     drop_certificates()
     show(build, lambda: f"{found['name']} is {'being ' if no_wait else ''}deleted.")
 
@@ -103,7 +103,7 @@ def queue(
 
 def finish_start(server: Client, workspace: Json, build: Json) -> Json:
     """Wait until a start has been built and the workspace is ready."""
-    finish_job(server, f"/builds/{build['id']}")
+    finish_build(server, workspace, build)
     return wait_until_ready(server, workspace["id"])
 
 

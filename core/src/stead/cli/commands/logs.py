@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import queue
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 
 import click
 
 from stead.cli.client import Client, Json, segment
 from stead.cli.events import follow
 from stead.cli.failures import CliError
-from stead.cli.here import client
+from stead.cli.here import client, session
 from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import wants_json
 from stead.cli.progress import agents_of, print_line
+from stead.cli.session import Session
 
 _PAGE = 1000
 
@@ -36,15 +39,19 @@ def logs(workspace: str, following: bool, of_build: bool, of_agent: bool, number
     found = server.get(f"/workspaces/{segment(target.ref)}")
     if of_build or not of_agent:
         build = found["latest_build"] if number is None else _numbered(server, found, number)
-        _print(server, f"/builds/{build['id']}/logs", following)
+        path = f"/builds/{build['id']}/logs"
+        _print_all(_followed(server, path) if following else _stored(server, path))
     if of_agent or not of_build:
-        for agent in agents_of(server.get(f"/workspaces/{found['id']}")):
-            if target.agent in (None, agent["name"]):
-                _print(server, f"/agents/{agent['id']}/logs", following)
+        agents = agents_of(server.get(f"/workspaces/{found['id']}"))
+        paths = [f"/agents/{agent['id']}/logs" for agent in agents if target.agent in (None, agent["name"])]
+        for path in paths if not following else ():
+            _print_all(_stored(server, path))
+        if following and paths:
+            _print_all(_merged(session(), paths))
 
 
-def _print(server: Client, path: str, following: bool) -> None:
-    for line in _followed(server, path) if following else _stored(server, path):
+def _print_all(lines: Iterable[Json]) -> None:
+    for line in lines:
         if wants_json():
             click.echo(json.dumps(line, ensure_ascii=False))
         else:
@@ -63,6 +70,26 @@ def _stored(server: Client, path: str) -> Iterator[Json]:
 
 def _followed(server: Client, path: str) -> Iterator[Json]:
     return (event.data for event in follow(server, f"{path}/stream") if event.name == "line")
+
+
+def _merged(current: Session, paths: list[str]) -> Iterator[Json]:
+    """The lines of several logs as they come, each followed in a thread of its own."""
+    lines: queue.Queue[Json | Exception] = queue.Queue(_PAGE)
+
+    def read(path: str) -> None:
+        try:
+            for line in _followed(Client.of(current), path):
+                lines.put(line)
+        except CliError as error:
+            lines.put(error)
+
+    for path in paths:
+        threading.Thread(target=read, args=(path,), daemon=True).start()
+    while True:
+        line = lines.get()
+        if isinstance(line, Exception):
+            raise line
+        yield line
 
 
 def _numbered(server: Client, workspace: Json, number: int) -> Json:

@@ -15,6 +15,7 @@ from docker.tls import TLSConfig
 
 from stead.api.errors import CredentialsRejected, ResourceNotFound
 from stead_docker.failures import translated
+from stead_docker.ssh import Tunnel, open_tunnel
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
@@ -28,12 +29,14 @@ class Address:
     cert_path: Path | None = None
     materials: dict[str, str] = field(default_factory=dict, repr=False)
     tls: TLSConfig | None = field(default=None, repr=False)
+    ssh_options: tuple[str, ...] = ()
 
 
 class Client(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's client, except that no request is without a deadline: pulls and builds pass ``None``."""
 
     silence: float = 300.0
+    tunnel: Tunnel | None = None  # ends with the client
     tls_files: tempfile.TemporaryDirectory[str] | None = None  # read again by every new connection
 
     def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
@@ -48,7 +51,7 @@ class Client(docker.APIClient):  # type: ignore[misc]  # the SDK has no types
         return response
 
 
-def from_context(name: str) -> Address:
+def from_context(name: str, ssh_options: tuple[str, ...] = ()) -> Address:
     """The address that ``docker context`` keeps under ``name``."""
     with translated(f"Docker context {name} could not be read", "context"):
         found = ContextAPI.get_context(name)
@@ -59,7 +62,7 @@ def from_context(name: str) -> Address:
             remedy="See docker context ls there.",
         )
     tls = found.TLSConfig if isinstance(found.TLSConfig, TLSConfig) else None
-    return Address(found.Host or DEFAULT_HOST, tls=tls)
+    return Address(found.Host or DEFAULT_HOST, tls=tls, ssh_options=ssh_options)
 
 
 def environment_host() -> str:
@@ -96,9 +99,12 @@ def connect(address: Address, timeout: float, silence: float) -> Client:
     """
     files = _written(address.materials) if address.materials else None
     folder = Path(files.name) if files else address.cert_path
+    over_ssh = address.host.startswith("ssh://")
+    tunnel = open_tunnel(address.host, address.ssh_options, timeout) if over_ssh else None
     with translated(f"Docker at {address.host} does not answer", "host"):
         tls = address.tls or (tls_config(folder) if folder else None)
-        host = address.host.replace("tcp://", "https://", 1) if tls else address.host
-        client = Client(base_url=host, tls=tls or False, timeout=timeout, use_ssh_client=host.startswith("ssh://"))
-    client.silence, client.tls_files = silence, files
+        host = f"unix://{tunnel.socket}" if tunnel else address.host
+        host = host.replace("tcp://", "https://", 1) if tls else host
+        client = Client(base_url=host, tls=tls or False, timeout=timeout)
+    client.silence, client.tls_files, client.tunnel = silence, files, tunnel
     return client

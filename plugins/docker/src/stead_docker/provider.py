@@ -88,6 +88,7 @@ class Docker(
     ca_material: str | None = attribute(optional=True, description="Certificate of the engine's authority (PEM).")
     cert_material: str | None = attribute(optional=True, description="Own certificate (PEM).")
     key_material: str | None = attribute(optional=True, sensitive=True, description="Its private key (PEM).")
+    ssh_opts: list[str] | None = attribute(optional=True, description="Options of ssh, for ssh:// addresses.")
     disable_docker_daemon_check: bool | None = attribute(
         optional=True, description="Accepted: the engine is asked only when something needs it."
     )
@@ -116,12 +117,13 @@ class Docker(
     def _address(self, context: Context) -> Address:
         named = self.context or os.environ.get("DOCKER_CONTEXT")
         if self.context or (named and named != "default" and not self.host and not self.settings.host):
-            return from_context(str(named))
+            return from_context(str(named), tuple(self.ssh_opts or ()))
         materials = {"ca.pem": self.ca_material, "cert.pem": self.cert_material, "key.pem": self.key_material}
         folder = context.build.resolve(self.cert_path) if self.cert_path else self.settings.cert_path
         return Address(
             self.host or self.settings.host or environment_host(),
             cert_path=Path(folder) if folder else _environment_certificates(),
+            ssh_options=tuple(self.ssh_opts or ()),
             materials={name: text for name, text in materials.items() if text},
         )
 

@@ -28,6 +28,8 @@ ENCRYPTIONS = (
     "chacha20-poly1305@openssh.com",
 )
 
+IPV4_OF = {"localhost": "127.0.0.1", "": "0.0.0.0"}  # noqa: S104 - what the person asked for with -R '*:PORT'
+
 
 class _Server(asyncssh.SSHServer):
     """Says yes to everything that a shell in the workspace could do anyway; X11 stays off."""
@@ -57,9 +59,16 @@ class _Server(asyncssh.SSHServer):
         del dest_host, dest_port, orig_host, orig_port
         return True
 
-    def server_requested(self, listen_host: str, listen_port: int) -> bool:
-        del listen_host, listen_port
-        return True
+    async def server_requested(self, listen_host: str, listen_port: int) -> Any:
+        fallback = IPV4_OF.get(listen_host)
+        if fallback is None or self._connection is None:
+            return True
+        forward = self._connection.forward_local_port
+        try:
+            return await forward(listen_host, listen_port, listen_host, listen_port)
+        except OSError:
+            # Containers often name ::1 in their hosts file and have no IPv6: then IPv4 alone has to do.
+            return await forward(fallback, listen_port, listen_host, listen_port)
 
     def unix_connection_requested(self, dest_path: str) -> bool:
         del dest_path

@@ -27,6 +27,15 @@ from stead.testing.worlds import TRANSPORTS, World
 
 pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.slow, pytest.mark.timeout(300)]
 
+# A web server of three lines: the image's Python has no module for one.
+SERVER = (
+    "exec python3 -c 'import socket\n"
+    's=socket.create_server(("127.0.0.1",PORT))\n'
+    "while True:\n"
+    ' c,_=s.accept();c.recv(999);c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nfrom-inside\\n");c.close()'
+    "\n'"
+)
+
 BIG = 200 * 1024 * 1024
 SESSIONS = 50
 
@@ -164,7 +173,7 @@ def test_git_clones_over_ssh(world: World, tmp_path: Path) -> None:
 
 def test_local_forwarding_reaches_a_port_of_the_workspace(world: World) -> None:
     person, port = world.person, find_free_port()
-    script = "mkdir -p /tmp/www && echo from-inside > /tmp/www/f && cd /tmp/www && exec python3 -m http.server 8123"
+    script = SERVER.replace("PORT", "8123")
     with (
         person.background("ssh", "-F", str(person.config), "-tt", person.host, script),
         person.background("ssh", "-F", str(person.config), "-N", "-L", f"{port}:127.0.0.1:8123", person.host),
@@ -187,7 +196,7 @@ def test_remote_forwarding_reaches_a_port_of_the_person(world: World) -> None:
 
 def test_dynamic_forwarding_is_a_socks_proxy(world: World) -> None:
     person, port = world.person, find_free_port()
-    script = "cd /tmp && exec python3 -m http.server 8125"
+    script = SERVER.replace("PORT", "8125")
     with (
         person.background("ssh", "-F", str(person.config), "-tt", person.host, script),
         person.background("ssh", "-F", str(person.config), "-N", "-D", f"127.0.0.1:{port}", person.host),

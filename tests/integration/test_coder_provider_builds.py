@@ -266,6 +266,11 @@ def test_a_plan_tells_parameters_presets_and_the_price(runner: TemplateRunner) -
     assert planned.daily_cost == 7
 
 
+def test_an_import_needs_no_owner_and_no_workspace(runner: TemplateRunner) -> None:
+    runner.context = BuildContext(importing=True)
+    runner.plan(STARTER)  # coalesce fails where it finds nothing but empty strings
+
+
 def test_every_build_gives_the_agent_a_new_token_and_replaces_only_what_carries_it(
     runner: TemplateRunner,
 ) -> None:

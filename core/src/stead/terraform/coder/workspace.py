@@ -18,6 +18,9 @@ _GO_ARCHITECTURES = {
 }
 _GO_SYSTEMS = {"win32": "windows"}
 
+#: The name of workspace and owner where there is none yet. Templates make names from them and expect some.
+NOBODY = "default"
+
 
 class Workspace(DataSource, name="coder_workspace"):
     """The workspace that is being built."""
@@ -39,8 +42,8 @@ class Workspace(DataSource, name="coder_workspace"):
 
     def read(self, context: Context) -> None:
         build = context.build
-        self.id = build.workspace_id
-        self.name = build.workspace_name
+        self.id = build.workspace_id or stable_id(build, "workspace")
+        self.name = build.workspace_name or NOBODY
         self.transition = build.transition
         self.start_count = int(build.transition == "start")
         self.prebuild_count = build.prebuild_count
@@ -75,10 +78,10 @@ class WorkspaceOwner(DataSource, name="coder_workspace_owner"):
 
     def read(self, context: Context) -> None:
         owner = context.build.owner
-        self.id = owner.id
-        self.name = owner.name
+        self.id = owner.id or stable_id(context.build, "owner")
+        self.name = owner.name or NOBODY
         self.full_name = owner.full_name
-        self.email = owner.email
+        self.email = owner.email or f"{self.name}@example.com"
         self.groups = list(owner.groups)
         self.login_type = owner.login_type
         self.rbac_roles = [OwnerRole(name=role, org_id="") for role in owner.roles]

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,25 +56,27 @@ def alive(identity: Identity | None) -> bool:
     return seen is not None and seen.started == identity.started
 
 
-def tree(key: str, first: Identity | None) -> list[Seen]:
-    """All processes of a workspace, the first one and what it started, however far they wandered off."""
+def tree(key: str, first: Identity | None, known: Iterable[Seen] = ()) -> list[Seen]:
+    """All processes of a workspace, however far they wandered off from the first one.
+
+    A session cannot begin outside of the workspace that a process in it belongs to, so whoever shares one with
+    a process that bears the marker belongs to the workspace, with a clean environment too.
+
+    :param known: what an earlier look found; it still counts, with what it started since.
+    """
     everything = {seen.pid: seen for seen in _all()}
-    session = first.pid if first is not None and alive(first) else None
-    members = {pid for pid, seen in everything.items() if seen.session == session or _has_marker(pid, key)}
-    children: dict[int, list[int]] = {}
-    for pid, seen in everything.items():
-        children.setdefault(seen.parent, []).append(pid)
-    waiting = list(members)
-    while waiting:
-        for child in children.get(waiting.pop(), ()):
-            if child not in members:
-                members.add(child)
-                waiting.append(child)
+    members = {seen.pid for seen in known if _same(everything.get(seen.pid), seen)}
+    members |= {pid for pid in everything if _has_marker(pid, key)}
+    sessions = {everything[pid].session for pid in members}
+    if first is not None and alive(first):
+        sessions.add(first.pid)
+    members |= {pid for pid, seen in everything.items() if seen.session in sessions}
+    members |= _descendants(members, everything)
     members.discard(os.getpid())
     return [everything[pid] for pid in members]
 
 
-def end(key: str, first: Identity | None, *, grace: float, check: Callable[[], None] = lambda: None) -> None:
+def end(key: str, first: Identity | None, *, grace: float) -> None:
     """End a workspace's processes. That there are none is success.
 
     The first process alone is asked politely, so that it can end the others in its own order. What is left
@@ -82,21 +84,18 @@ def end(key: str, first: Identity | None, *, grace: float, check: Callable[[], N
 
     :raises OperationTimedOut: something could not be killed, such as a process that waits for a dead disk.
     """
+    found = tree(key, first)  # while the first process is there to show what is its own
     if first is not None and alive(first):
         _signal(Seen(first.pid, 0, 0, first.started), signal.SIGTERM)
-        _until(lambda: not alive(first), grace, check)
-    if not _until(lambda: not _kill(tree(key, first)), _KILLED, check):
-        left = ", ".join(str(seen.pid) for seen in tree(key, first))
-        raise OperationTimedOut(f"The processes {left} do not end although they were killed.")
-
-
-def _kill(members: Iterable[Seen]) -> int:
-    """Kill processes; the answer is how many there were."""
-    count = 0
-    for seen in members:
-        _signal(seen, signal.SIGKILL)
-        count += 1
-    return count
+        _until(lambda: not alive(first), grace)
+    ends_at = time.monotonic() + _KILLED
+    while found := tree(key, first, found):
+        if time.monotonic() > ends_at:
+            left = ", ".join(str(seen.pid) for seen in found)
+            raise OperationTimedOut(f"The processes {left} do not end although they were killed.")
+        for seen in found:
+            _signal(seen, signal.SIGKILL)
+        time.sleep(_LOOK)
 
 
 def _signal(seen: Seen, number: signal.Signals) -> None:
@@ -104,21 +103,33 @@ def _signal(seen: Seen, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         handle = os.pidfd_open(seen.pid)
         try:
-            now = _look_at(seen.pid)
-            if now is not None and now.started == seen.started:
+            if _same(_look_at(seen.pid), seen):
                 signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)
 
 
-def _until(done: Callable[[], bool], seconds: float, check: Callable[[], None]) -> bool:
+def _until(done: Callable[[], bool], seconds: float) -> None:
     ends_at = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() >= ends_at:
-            return False
-        check()
+    while not done() and time.monotonic() < ends_at:
         time.sleep(_LOOK)
-    return True
+
+
+def _descendants(members: Iterable[int], everything: Mapping[int, Seen]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, seen in everything.items():
+        children.setdefault(seen.parent, []).append(pid)
+    found: set[int] = set()
+    waiting = list(members)
+    while waiting:
+        fresh = [child for child in children.get(waiting.pop(), ()) if child not in found]
+        found.update(fresh)
+        waiting += fresh
+    return found
+
+
+def _same(now: Seen | None, before: Seen) -> bool:
+    return now is not None and now.started == before.started
 
 
 def _all() -> Iterator[Seen]:

@@ -138,15 +138,28 @@ class ProvisionerSettings(BaseModel):
         default=None,
         description="Folder that caches providers which Terraform installs. Empty: plugin-cache in data_dir.",
     )
-    terraform_mirror: str = Field(
-        default="",
-        description="Folder, or https URL of a network mirror, from which Terraform installs providers.",
+    terraform_mirror: Path | None = Field(
+        default=None,
+        description="Folder of provider packages (a Terraform filesystem mirror) that is asked before the network.",
+    )
+    terraform_network: bool = Field(
+        default=True, description="Let Terraform ask registries for providers that no plugin brings."
     )
     terraform_cli_config: Path | None = Field(
         default=None, description="Terraform CLI configuration file to use instead of the one Stead makes."
     )
     terraform_warm: int = Field(
         default=1, ge=0, le=16, description="Terraform processes that are kept started for the next build."
+    )
+    terraform_environment: CommaList = Field(
+        default_factory=lambda: ["AWS_*", "ARM_*", "DOCKER_*", "GOOGLE_*", "KUBE*"],
+        description="Environment variables of the provisioner that Terraform and the providers which it"
+        " installs may see; * stands for any ending.",
+    )
+    sweep_interval: Duration = Field(
+        default=300.0,
+        ge=5,
+        description="How often a provisioner looks for things that dead builds left on a platform.",
     )
     allow_host: bool = Field(
         default=False,

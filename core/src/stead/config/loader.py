@@ -174,7 +174,7 @@ def _validate(layers: Layers) -> Settings:
     if layers.disabled is not None:
         plugins["disabled"] = layers.disabled
     try:
-        settings = Settings(**layers.values, plugins=plugins)
+        settings = Settings(**{**layers.values, "plugins": plugins})
     except ValidationError as error:
         raise _explain(error, layers) from None
     settings.remember_provenance(layers.provenance)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stead.config.groups import (
@@ -31,7 +32,7 @@ GROUPS = (
 )
 
 
-class Settings(  # type: ignore[misc]
+class Settings(
     ServerSettings,
     DatabaseSettings,
     SecuritySettings,
@@ -87,6 +88,20 @@ class Settings(  # type: ignore[misc]
         if derived:
             copy = copy.model_copy(update={"access_url": copy._default_access_url()})
         return copy
+
+    def dump(self) -> str:
+        """All values as JSON, secrets included: for handing to a child process through a pipe."""
+        values = self.model_dump(mode="json")
+        for name in values:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                values[name] = value.get_secret_value()
+        return json.dumps(values)
+
+    @classmethod
+    def restore(cls, text: str) -> Settings:
+        """The settings that :meth:`dump` gave."""
+        return cls(**json.loads(text))
 
     @property
     def plugin_cache(self) -> Path:

@@ -1,4 +1,4 @@
-"""Who may do what, as a table: role × resource × action → any, own, or not at all."""
+"""Who may do what, as a table: by role, resource and action: any, own, or not at all."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ from stead.domain.transitions import ACTIVE, ENDED, advance_build
 from stead.services import live, lookup, states
 from stead.services.core import Change, Core, new_id
 from stead.services.users import page_bounds
-from stead.store import jobs
-from stead.store import templates
+from stead.store import jobs, templates
 from stead.store import workspaces as store
 
 LARGEST_LOG_PAGE = 10_000

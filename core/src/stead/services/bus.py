@@ -60,7 +60,7 @@ class Bus:
             carrier.start(self._receive)
 
     def subscribe(self, pattern: str, callback: Callback) -> Subscription:
-        """Call ``callback(topic, payload)`` for a topic, or for all that begin with ``PREFIX`` where given ``PREFIX*``."""
+        """Call ``callback(topic, payload)`` for a topic; ``PREFIX*`` stands for all that begin with PREFIX."""
         subscription = Subscription(self, pattern, callback)
         with self._lock:
             if pattern.endswith("*"):

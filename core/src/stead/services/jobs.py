@@ -96,37 +96,32 @@ def release(core: Core, claim: Claim, state: bytes | None = None) -> None:
         _retry_or_end(change, held, "The provisioner was stopped.")
 
 
-def fail(
-    core: Core, claim: Claim, error: SteadError, state: bytes | None = None, *, orderly: bool = True
-) -> None:
+def fail(core: Core, claim: Claim, error: SteadError, state: bytes | None = None) -> None:
     """End the job with an error.
 
     :param state: the Terraform state as far as it got; what it holds is not lost.
-    :param orderly: Terraform came to its end and wrote what it had made into ``state``.
     """
     with core.change(SYSTEM) as change:
         held = _hold(claim)
         if state is not None:
-            _keep_state(core, claim, state, orderly=orderly)
+            _keep_state(core, claim, state)
         canceled = isinstance(error, BuildCanceled)
         status = BuildStatus.CANCELED if canceled else BuildStatus.FAILED
         _end(change, held, status, error=str(error), reason=error.reason)
 
 
-def _keep_state(core: Core, claim: Claim, state: bytes, *, orderly: bool = False) -> None:
+def _keep_state(core: Core, claim: Claim, state: bytes) -> None:
     source = workspaces.build_of_job(claim.job.id)
-    if source is None:
-        return
-    workspaces.put_state(source.id, states.seal_state(core, source.id, state), core.clock.now())
-    if orderly:
-        settle_journal(source.workspace_id, claim.job.id)
+    if source is not None:
+        workspaces.put_state(source.id, states.seal_state(core, source.id, state), core.clock.now())
+        settle_journal(source.workspace_id, state)
 
 
-def settle_journal(workspace_id: str, job_id: str) -> None:
-    """Within a transaction that stores the state of an orderly end: what was created or deleted is in it."""
-    settled = (EntryStatus.CREATED, EntryStatus.DELETED)
+def settle_journal(workspace_id: str, state: bytes) -> None:
+    """Within the transaction that stores ``state``: forget what it holds, and what is gone."""
+    known = states.journal_keys(state)
     entries = journal.entries(workspace_id)
-    journal.forget([entry.key for entry in entries if entry.job_id == job_id and entry.status in settled])
+    journal.forget([e.key for e in entries if e.key in known or e.status is EntryStatus.DELETED])
 
 
 def _hold(claim: Claim) -> HeldJob:
@@ -204,7 +199,7 @@ def journal_intend(core: Core, claim: Claim, entry: JournalEntry) -> None:
         journal.intend(entry, core.clock.now())
 
 
-def journal_created(core: Core, claim: Claim, key: str, identity: str, state_json: str) -> None:
+def journal_created(core: Core, key: str, identity: str, state_json: str) -> None:
     """Committed when it returns: the resource exists. Written even if the lease was lost: it is a fact."""
     sealed = core.keyring.seal(f"journal:{key}", state_json.encode())
     with core.database.write():

@@ -57,14 +57,14 @@ class Keyring:
         :raises SealBroken: altered, sealed for another purpose, or under a key that is not here.
         """
         if len(sealed) <= _HEADER or not sealed.startswith(_MAGIC):
-            raise SealBroken(f"What is stored as {purpose.split(':')[0]} is not a sealed value.")
+            raise SealBroken(f"What is stored as {purpose.split(':', maxsplit=1)[0]} is not a sealed value.")
         key_id = sealed[len(_MAGIC) : len(_MAGIC) + _KEY_ID_BYTES]
         nonce = sealed[len(_MAGIC) + _KEY_ID_BYTES : _HEADER]
         try:
             return AESGCM(self._key(key_id, purpose)).decrypt(nonce, sealed[_HEADER:], purpose.encode())
         except InvalidTag as error:
             raise SealBroken(
-                f"What is stored as {purpose.split(':')[0]} was altered, or belongs to something else."
+                f"What is stored as {purpose.split(':', maxsplit=1)[0]} was altered, or belongs to something else."
             ) from error
 
     def is_current(self, sealed: bytes) -> bool:
@@ -86,7 +86,7 @@ class Keyring:
                 self._read()  # another server may have rotated
         if key_id not in self._keys:
             raise SealBroken(
-                f"The key that sealed the {purpose.split(':')[0]} is not in {self._path}.",
+                f"The key that sealed the {purpose.split(':', maxsplit=1)[0]} is not in {self._path}.",
                 remedy="Restore the keyring file that belongs to this database.",
             )
         return self._keys[key_id]

@@ -9,7 +9,7 @@ from stead.domain import names, rbac
 from stead.domain.records import Actor, Page, User
 from stead.domain.states import Role
 from stead.services import secrets, ssh
-from stead.services.core import Core, new_id
+from stead.services.core import SYSTEM, Core, new_id
 from stead.services.ssh import SshKeys
 from stead.store import credentials
 from stead.store import users as store
@@ -194,7 +194,7 @@ def update(core: Core, actor: Actor, ref: str, name: str | None = None, email: s
 def ssh_keys(core: Core, actor: Actor, ref: str = "me") -> SshKeys:
     """The key pair that templates read as the owner's; it is made at first use."""
     user = get(core, actor, ref)
-    if user.id != actor.user_id and actor.user_id != "system":
+    if actor.user_id not in {user.id, SYSTEM.user_id}:
         raise Forbidden("Only its owner may read an SSH key.")
     with core.database.read():
         pair = store.key_pair(user.id)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from stead.api.errors import NotFound, Unavailable
 from stead.api.provider import Owner
 from stead.domain import parameters as rules
-from stead.domain.records import Resource, Token, User
+from stead.domain.records import ProviderChoice, Resource, Token, User
 from stead.domain.states import BuildStatus, JobKind, Transition
 from stead.services import builds, jobs, secrets, states, users
 from stead.services.core import SYSTEM, Change, Core, new_id
@@ -69,6 +69,7 @@ class BuildWork:
     archive: bytes = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
     graph: str | None = field(repr=False)
+    providers: tuple[ProviderChoice, ...]
     parameters: Mapping[str, str]
     previous_parameters: Mapping[str, str]
     state: bytes | None = field(repr=False)
@@ -172,6 +173,7 @@ def _build_work(core: Core, claim: Claim) -> BuildWork:
         archive=archive,
         variables=_variables(core, source),
         graph=source.graph,
+        providers=source.providers,
         parameters=build.parameters,
         previous_parameters=before or {},
         state=states.open_state(core, *newest) if newest else None,
@@ -209,7 +211,7 @@ def complete(core: Core, work: BuildWork, result: BuildResult) -> None:
         now = core.clock.now()
         if sealed is not None:
             workspaces.put_state(work.build_id, sealed, now)
-        jobs.settle_journal(work.workspace_id, work.claim.job.id)
+        jobs.settle_journal(work.workspace_id, result.state or b"{}")
         for position, resource in enumerate(result.resources):
             secrets_of = dict(result.secrets)
             resources.insert(resource, position, work.build_id, work.workspace_id, secrets_of, now)
@@ -255,11 +257,37 @@ def _start_again(change: Change, work: BuildWork) -> None:
     )
 
 
-def settle_leftover(core: Core, claim: Claim, key: str) -> None:
-    """What the journal knew under the key is gone from the platform, or is in the state."""
+def leftovers(core: Core, workspace_id: str) -> tuple[Leftover, ...]:
+    """What the journal knows of the workspace and no stored state covers."""
+    with core.database.read():
+        entries = journal.entries(workspace_id)
+    return tuple(_leftover(core, entry) for entry in entries if entry.status is not EntryStatus.DELETED)
+
+
+def forget_leftovers(core: Core, keys: Sequence[str]) -> None:
+    """What the journal knew under these keys is gone from the platform, or is in a stored state."""
     with core.database.write():
-        jobs.hold(claim)
-        journal.forget([key])
+        journal.forget(list(keys))
+
+
+def abandoned(core: Core) -> tuple[Leftover, ...]:
+    """What runs that are over may have left behind, of all workspaces that no job is about to touch.
+
+    What a workspace's newest state holds is forgotten on the way: it is not left over.
+    """
+    found: list[Leftover] = []
+    with core.database.read():
+        idle = journal.idle_workspaces()
+        by_workspace = {workspace_id: journal.entries(workspace_id) for workspace_id in idle}
+        newest = {workspace_id: workspaces.newest_state(workspace_id) for workspace_id in idle}
+    for workspace_id, entries in by_workspace.items():
+        sealed = newest[workspace_id]
+        known = states.journal_keys(states.open_state(core, *sealed)) if sealed else frozenset()
+        settled = [e.key for e in entries if e.key in known or e.status is EntryStatus.DELETED]
+        if settled:
+            forget_leftovers(core, settled)
+        found += [_leftover(core, entry) for entry in entries if entry.key not in settled]
+    return tuple(found)
 
 
 def harvest(core: Core, job_id: str, state: bytes) -> bool:

@@ -92,7 +92,7 @@ class Database:
                 self.peewee.close()
 
     def lock(self, name: str) -> None:
-        """Within :meth:`write`: wait until no other transaction holds the lock ``name``. SQLite has one writer anyway."""
+        """Within :meth:`write`: wait until no other transaction holds this lock. SQLite has one writer anyway."""
         if self.is_postgresql:
             number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
             self.peewee.execute_sql("SELECT pg_advisory_xact_lock(%s)", (number,))

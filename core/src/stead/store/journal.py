@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from stead.models import JournalRow
+from stead.domain.transitions import ACTIVE
+from stead.models import BuildRow, JobRow, JournalRow
 
 
 class EntryStatus(StrEnum):
@@ -64,6 +65,18 @@ def entries(workspace_id: str) -> list[JournalEntry]:
     """Everything about the workspace that no stored state covers, oldest first."""
     query = JournalRow.select().where(JournalRow.workspace_id == workspace_id)
     return [_entry(row) for row in query.order_by(JournalRow.created_at, JournalRow.key)]
+
+
+def idle_workspaces() -> list[str]:
+    """Workspaces with entries for which no job waits or runs."""
+    busy = (
+        BuildRow.select(BuildRow.workspace_id)
+        .join(JobRow, on=(JobRow.id == BuildRow.job_id))
+        .where(JobRow.status.in_([status.value for status in ACTIVE]))
+    )
+    query = JournalRow.select(JournalRow.workspace_id).distinct()
+    named = JournalRow.workspace_id.is_null(False)
+    return [row[0] for row in query.where(named & JournalRow.workspace_id.not_in(busy)).tuples()]
 
 
 def forget(keys: list[str]) -> None:

@@ -200,7 +200,8 @@ def running_build(workspace_id: str) -> str | None:
     starts = BuildRow.select(BuildRow.id).where(
         (BuildRow.workspace_id == workspace_id) & (BuildRow.transition == Transition.START.value)
     )
-    with_agents = starts.where(BuildRow.id.in_(AgentRow.select(AgentRow.build_id).where(AgentRow.workspace_id == workspace_id)))
+    agents = AgentRow.select(AgentRow.build_id).where(AgentRow.workspace_id == workspace_id)
+    with_agents = starts.where(BuildRow.id.in_(agents))
     newest = with_agents.order_by(BuildRow.number.desc()).tuples().first()
     over = (
         BuildRow.select(BuildRow.id)

@@ -1,0 +1,97 @@
+"""The run of a template import: what does the template need and ask for?"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+
+from stead.domain import records
+from stead.provisioner import outcome
+from stead.provisioner.context import import_context
+from stead.provisioner.logs import JobLog
+from stead.services import jobs
+from stead.services.core import Core
+from stead.services.work import ImportWork
+from stead.store.templates import Imported
+from stead.terraform import archive
+from stead.terraform.engine import Engine
+from stead.terraform.inspection import Inspection
+from stead.terraform.journal import NoJournal
+
+LONGEST_README = 256 * 1024
+
+
+def run_import(
+    core: Core, engine: Engine, work: ImportWork, folder: Path, log: JobLog, canceled: threading.Event
+) -> None:
+    """Inspect the template, plan it once, and store what it declares."""
+    source = folder / "source"
+    archive.unpack(work.archive, source)
+    inspection = engine.inspect(source)
+    inspection.raise_if_invalid()
+    choices = provider_choices(core, inspection)
+    for choice in choices:
+        log.say("info", "preparing", f"Provider {choice.address}: {_by(choice)}{_because(choice)}")
+    context = import_context(core, work, str(uuid.uuid4()))
+    with engine.run(
+        folder / "run",
+        context=context,
+        journal=NoJournal(),
+        log=log,
+        canceled=canceled,
+        timeout=core.settings.build_timeout,
+        originals=originals(choices),
+    ) as run:
+        run.load(source, None, dict(work.variables))
+        run.init()
+        plan = run.plan()
+    found = Imported(
+        readme=_readme(source),
+        parameters=[outcome.parameter(reading) for reading in plan.parameters],
+        presets=[outcome.preset(reading) for reading in plan.presets],
+        variables=[
+            records.Variable(v.name, v.type, v.description, None if v.sensitive else v.default, v.required, v.sensitive)
+            for v in inspection.variables
+        ],
+        providers=choices,
+        graph=plan.graph,
+    )
+    log.flush()
+    jobs.complete_import(core, work.claim, found)
+
+
+def provider_choices(core: Core, inspection: Inspection) -> tuple[records.ProviderChoice, ...]:
+    """Who serves each provider: a plugin where it covers what the template uses, else Terraform."""
+    choices = []
+    for need in inspection.providers:
+        plugin = core.plugins.serving(need.address) if need.served else None
+        if plugin is None:
+            choices.append(records.ProviderChoice(need.address, "terraform", "no plugin brings it"))
+        elif need.uncovered:
+            why = f"the plugin {plugin} lacks {', '.join(need.uncovered)}"
+            choices.append(records.ProviderChoice(need.address, "terraform", why))
+        else:
+            choices.append(records.ProviderChoice(need.address, plugin))
+    return tuple(choices)
+
+
+def originals(choices: tuple[records.ProviderChoice, ...]) -> frozenset[str]:
+    """Addresses of the providers that are left to Terraform."""
+    return frozenset(choice.address for choice in choices if choice.served_by == "terraform")
+
+
+def _by(choice: records.ProviderChoice) -> str:
+    return "installed by Terraform" if choice.served_by == "terraform" else f"served by {choice.served_by}"
+
+
+def _because(choice: records.ProviderChoice) -> str:
+    return f", since {choice.why}." if choice.why else "."
+
+
+def _readme(source: Path) -> str:
+    for name in ("README.md", "readme.md", "Readme.md"):
+        path = source / name
+        if path.is_file():
+            return path.read_bytes()[:LONGEST_README].decode(errors="replace").replace("\x00", "")
+    return ""

@@ -223,6 +223,7 @@ def test_destroy_grace_lets_it_end_by_itself(rig, container) -> None:
 
 
 def test_a_container_is_imported_as_it_was_declared(rig, container) -> None:
+    rig.create(Network(name=rig.name))
     made = container(
         env={"A=1"},
         memory=64,
@@ -230,6 +231,12 @@ def test_a_container_is_imported_as_it_was_declared(rig, container) -> None:
         host=[blocks.Host(host="h", ip="10.0.0.1")],
         ports=[blocks.Port(internal=80, protocol="tcp", ip="127.0.0.1")],
         user="1000",
+        networks_advanced=[blocks.NetworkAttachment(name=rig.name, aliases={"web"})],
+        healthcheck=[
+            blocks.Healthcheck(
+                test=["CMD", "true"], interval="1m", timeout="2s", start_period="0s", start_interval="0s", retries=2
+            )
+        ],
         volumes=[blocks.VolumeUse(container_path="/tmp", host_path="/tmp", read_only=True)],
     )
     imported = Container.import_(rig.context(), made.id)

@@ -35,7 +35,13 @@ class Container(Resource, name="docker_container", version=2):
     image: str = attribute(
         required=True, force_new=True, description="Image by name or id; pulled where it is missing."
     )
-    name: str = attribute(required=True, force_new=True, validators=[NAME], description="Name of the container.")
+    name: str = attribute(
+        required=True,
+        force_new=True,
+        validators=[NAME],
+        normalize=lambda prior, planned: prior.lstrip("/") == planned.lstrip("/"),
+        description="Name of the container.",
+    )
     bridge: str = attribute(computed=True, description="Network bridge of the container.")
     network_data: list[blocks.NetworkData] = attribute(computed=True, description="Addresses in its networks.")
     exit_code: int | None = attribute(computed=True, description="Of its main process, where that has ended.")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stead_docker.container import Container
 
 Found = dict[str, Any]
+BUILT_IN = frozenset({"bridge", "host", "none"})
 
 
 def is_running(found: Found) -> bool:
@@ -138,11 +139,34 @@ def fill(container: Container, found: Found, image: Found) -> None:
     container.tty, container.stdin_open = config["Tty"], config["OpenStdin"]
     container.rm, container.read_only = host["AutoRemove"], host["ReadonlyRootfs"]
     container.start = container.must_run = is_running(found)
-    container.network_mode = host["NetworkMode"]
+    _fill_networks(container, found)
     _fill_defaults(container)
     _refresh_limits(container, host)
     _fill_optional(container, host)
     _fill_blocks(container, found, set(defaults.get("Labels") or ()))
+    if config.get("Healthcheck") != defaults.get("Healthcheck"):
+        container.healthcheck = _healthcheck(config["Healthcheck"])
+
+
+def _fill_networks(container: Container, found: Found) -> None:
+    """Networks of one's own are what ``networks_advanced`` names; the rest is ``network_mode``."""
+    mode = found["HostConfig"]["NetworkMode"]
+    joined = found["NetworkSettings"]["Networks"]
+    container.network_mode = "bridge" if mode == "default" or mode in set(joined) - BUILT_IN else mode
+    automatic = {found["Id"][:12], found["Config"]["Hostname"]}  # aliases that the engine adds
+    if container.network_mode == "bridge":
+        own = {name: data for name, data in joined.items() if name not in BUILT_IN}
+        container.networks_advanced = [_attachment(name, own[name], automatic) for name in sorted(own)]
+
+
+def _attachment(name: str, data: Found, automatic: set[str]) -> blocks.NetworkAttachment:
+    given = data.get("IPAMConfig") or {}
+    return blocks.NetworkAttachment(
+        name=name,
+        aliases=set(data.get("Aliases") or ()) - automatic or None,
+        ipv4_address=given.get("IPv4Address") or None,
+        ipv6_address=given.get("IPv6Address") or None,
+    )
 
 
 def _unless(value: str, default: str | None) -> str | None:
@@ -192,7 +216,6 @@ def _fill_blocks(container: Container, found: Found, inherited: set[str]) -> Non
         ]
     container.volumes = [_bind(text) for text in host["Binds"] or ()]
     container.ports = _ports(host)
-    container.healthcheck = _healthcheck(found["Config"].get("Healthcheck"))
 
 
 def _bind(text: str) -> blocks.VolumeUse:

@@ -120,7 +120,7 @@ async def test_an_agent_that_dies_without_its_container_does_not_run_scripts_aga
     script = (bundle / "bootstrap" / "linux-amd64.sh").read_text().replace('exec "$1/stead-agent"', '"$1/stead-agent"')
     name = await run_container(busybox_image, script=f"while :; do ({script}\n); sleep 0.1; done")
     await wait_for(lambda: "ready" in plane.states, "readiness", 60)
-    await program("docker", "-H", docker_engine, "exec", name, "killall", "-9", "python")
+    await program("docker", "-H", docker_engine, "exec", name, "killall", "-9", "stead-agent")
     await wait_for(lambda: len(plane.hellos) == 2, "the agent's return", 60)
     assert plane.hellos[1]["restarted"] is True
     assert len([call for call in plane.said("script_done") if call["script_id"] == "s"]) == 1

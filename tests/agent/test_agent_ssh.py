@@ -58,9 +58,15 @@ async def test_a_missing_command_is_127_and_a_signal_is_told(agent, ssh):
 
 async def test_a_signal_reaches_the_command(agent, ssh, plane):
     async with asyncssh.connect(
-        "127.0.0.1", plane.ssh_port, known_hosts=None, client_keys=[(str(ssh.folder / "key"), str(ssh.folder / "key-cert.pub"))], config=None
+        "127.0.0.1",
+        plane.ssh_port,
+        known_hosts=None,
+        client_keys=[(str(ssh.folder / "key"), str(ssh.folder / "key-cert.pub"))],
+        config=None,
     ) as connection:
-        process = await connection.create_process("trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.1; done")
+        process = await connection.create_process(
+            "trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.1; done"
+        )
         assert await process.stdout.readline() == "up\n"
         process.send_signal("INT")
         result = await asyncio.wait_for(process.wait(), 10)
@@ -187,7 +193,13 @@ async def test_200_megabytes_by_sftp_there_and_back(agent, ssh, program, tmp_pat
         for number in range(200):
             file.write(number.to_bytes(4, "big") + block[4:])
     code, _output, errors = await program(
-        "sftp", *ssh.options, "-b", "-", "ws", stdin=f"put {source} {there}\nget {there} {back}\n".encode(), deadline=110
+        "sftp",
+        *ssh.options,
+        "-b",
+        "-",
+        "ws",
+        stdin=f"put {source} {there}\nget {there} {back}\n".encode(),
+        deadline=110,
     )
     assert code == 0, errors
     digests = {hashlib.file_digest(path.open("rb"), "sha256").hexdigest() for path in (source, there, back)}
@@ -219,7 +231,9 @@ rmdir empty
     assert (folder / "link").readlink().as_posix() == "sub/b"
     assert (folder / "sub/b").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "got").read_text() == "text"
-    code, _output, errors = await program("sftp", *ssh.options, "-b", "-", "ws", stdin=f"get {folder}/missing x\n".encode())
+    code, _output, errors = await program(
+        "sftp", *ssh.options, "-b", "-", "ws", stdin=f"get {folder}/missing x\n".encode()
+    )
     assert code != 0
     assert b"not found" in errors or b"No such file" in errors
 
@@ -228,7 +242,9 @@ rmdir empty
 async def test_scp(agent, ssh, program, tmp_path, options):
     (tmp_path / "tree/deep").mkdir(parents=True)
     (tmp_path / "tree/deep/file").write_bytes(os.urandom(100_000))
-    code, _output, errors = await program("scp", *options, *ssh.options, "-r", f"{tmp_path}/tree", f"ws:{tmp_path}/copy")
+    code, _output, errors = await program(
+        "scp", *options, *ssh.options, "-r", f"{tmp_path}/tree", f"ws:{tmp_path}/copy"
+    )
     assert code == 0, errors
     assert (tmp_path / "copy/deep/file").read_bytes() == (tmp_path / "tree/deep/file").read_bytes()
 
@@ -354,7 +370,9 @@ async def test_agent_forwarding_lives_as_long_as_the_connection(agent, ssh, prog
     ssh_agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
     try:
         await wait_for(sock.exists, "the ssh-agent")
-        await program("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "forwarded-key", "-f", str(tmp_path / "other"))
+        await program(
+            "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "forwarded-key", "-f", str(tmp_path / "other")
+        )
         await program("env", f"SSH_AUTH_SOCK={sock}", "ssh-add", "-q", str(tmp_path / "other"))
         options = ["-A", "-o", f"IdentityAgent={sock}", "ws", "ssh-add -l; echo $SSH_AUTH_SOCK"]
         config = (ssh.folder / "config").read_text().replace("IdentityAgent none\n", "")
@@ -378,7 +396,11 @@ async def test_fifty_sessions_at_once(agent, ssh, plane):
 
 async def test_many_sessions_in_one_connection(agent, ssh, plane):
     async with asyncssh.connect(
-        "127.0.0.1", plane.ssh_port, known_hosts=None, client_keys=[(str(ssh.folder / "key"), str(ssh.folder / "key-cert.pub"))], config=None
+        "127.0.0.1",
+        plane.ssh_port,
+        known_hosts=None,
+        client_keys=[(str(ssh.folder / "key"), str(ssh.folder / "key-cert.pub"))],
+        config=None,
     ) as connection:
         results = await asyncio.gather(*(connection.run(f"echo {n}") for n in range(50)))
     assert [result.stdout for result in results] == [f"{n}\n" for n in range(50)]
@@ -439,7 +461,10 @@ async def test_sessions_are_counted_by_kind(plane, start_agent, ssh, wait_for):
     start_agent()
     await wait_for(lambda: len(plane.parked) == 4, "parked streams")
     plane._answer = _with_interval(plane)
-    clients = [await ssh.start("ws", "sleep 60"), await ssh.start("-o", "SetEnv=STEAD_SESSION_TYPE=web", "ws", "sleep 60")]
+    clients = [
+        await ssh.start("ws", "sleep 60"),
+        await ssh.start("-o", "SetEnv=STEAD_SESSION_TYPE=web", "ws", "sleep 60"),
+    ]
     clients.append(await ssh.start("ws", "ls ~/.vscode-server; sleep 60"))
     expected = {"ssh": 1, "vscode": 1, "jetbrains": 0, "web": 1}
     await wait_for(lambda: plane.said("stats") and plane.said("stats")[-1]["sessions"] == expected, "the counts")

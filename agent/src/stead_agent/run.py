@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvloop
 
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     except (AgentError, OSError) as error:
         print(f"stead-agent: {error}", file=sys.stderr)
         return 2
+    _name_process()
     protection.protect()
     gc.freeze()
     try:
@@ -37,3 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     except (AgentError, asyncio.CancelledError) as error:
         log.error("%s", error)
         return 1
+
+
+def _name_process() -> None:
+    """Processes are named after the program's file, which in a bundle is the ELF loader."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text("stead-agent", encoding="ascii")

@@ -142,8 +142,9 @@ def open_core(settings: Settings, *, clock: Clock | None = None, plugins: Plugin
 
 def load_plugins(settings: Settings) -> PluginRegistry:
     """The installed plugins, with their sections of the settings."""
+    own = {"host_data_dir": settings.data_dir / "host", **settings.plugins.sections.get("builtin", {})}
     registry = PluginRegistry(
-        settings.plugins.sections,
+        {**settings.plugins.sections, "builtin": own},
         disabled=settings.plugins.disabled,
         builtins={"builtin": builtin_plugin},
         trace=log.info if settings.trace else None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stead.api.errors import SteadError, Unavailable
 from stead.api.provider import BuildContext, Owner
 from stead.terraform.document import AgentNode
 from stead.testing.templates import TemplateRunner
@@ -264,6 +265,20 @@ def test_a_plan_tells_parameters_presets_and_the_price(runner: TemplateRunner) -
         },
     }
     assert planned.daily_cost == 7
+
+
+def test_only_a_start_needs_an_agent_for_the_system(runner: TemplateRunner) -> None:
+    def none_for(os: str, arch: str) -> str:
+        raise Unavailable(f"There is no agent for {os}/{arch}.")
+
+    with pytest.raises(SteadError, match="There is no agent for linux/"):
+        runner.apply(STARTER, init_scripts=none_for)
+    runner.state = None
+    runner.apply(STARTER)
+    script = agent(runner)["init_script"]
+    runner.apply(STARTER, transition="stop", init_scripts=none_for)
+    assert agent(runner)["init_script"] == script
+    assert not runner.destroy(STARTER, init_scripts=none_for).document.resources
 
 
 def test_an_import_needs_no_owner_and_no_workspace(runner: TemplateRunner) -> None:

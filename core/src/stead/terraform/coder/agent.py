@@ -117,7 +117,11 @@ class Agent(StateOnly, name="coder_agent"):
         return True
 
     def _set_init_script(self, context: Context) -> None:
-        self.init_script = context.build.init_scripts(self.os, self.arch)
+        """Only a start needs it: stop and delete must be possible where there is no agent for the system."""
+        if context.build.transition == "start":
+            self.init_script = context.build.init_scripts(self.os, self.arch)
+        elif not isinstance(self.init_script, str):
+            self.init_script = ""
 
 
 class AgentInstance(StateOnly, name="coder_agent_instance"):

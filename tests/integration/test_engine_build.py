@@ -105,9 +105,7 @@ def test_a_change_updates_in_place_and_a_forced_one_replaces(bench: Workbench) -
     first = bench.apply('resource "lab_thing" "a" {\n name = "n"\n}')
     with bench.run('resource "lab_thing" "a" {\n name = "n"\n size = 5\n}', state=first.state) as run:
         run.init()
-        assert [(change.action, change.address) for change in run.plan().changes] == [
-            ("update", "lab_thing.a")
-        ]
+        assert [(change.action, change.address) for change in run.plan().changes] == [("update", "lab_thing.a")]
         second = run.apply()
     assert bench.platform.things["thing-1"]["updated"] is True
     plan = bench.plan('resource "lab_thing" "a" {\n name = "other"\n}', state=second.state)
@@ -115,12 +113,8 @@ def test_a_change_updates_in_place_and_a_forced_one_replaces(bench: Workbench) -
 
 
 def test_a_default_comes_back_when_the_template_no_longer_sets_the_value(bench: Workbench) -> None:
-    first = bench.apply(
-        'resource "lab_thing" "a" {\n name = "n"\n size = 5\n tags {\n key = "k"\n value = "v"\n}\n}'
-    )
-    second = bench.apply(
-        'resource "lab_thing" "a" {\n name = "n"\n tags {\n key = "k"\n}\n}', state=first.state
-    )
+    first = bench.apply('resource "lab_thing" "a" {\n name = "n"\n size = 5\n tags {\n key = "k"\n value = "v"\n}\n}')
+    second = bench.apply('resource "lab_thing" "a" {\n name = "n"\n tags {\n key = "k"\n}\n}', state=first.state)
     (resource,) = json.loads(second.state)["resources"]
     attributes = resource["instances"][0]["attributes"]
     assert attributes["size"] == 3
@@ -177,14 +171,10 @@ def test_a_provider_function_answers_and_refuses(bench: Workbench) -> None:
 
 def test_an_import_block_adopts_what_exists(bench: Workbench) -> None:
     bench.platform.things["mine"] = {}
-    result = bench.apply(
-        'import {\n to = lab_thing.a\n id = "mine"\n}\nresource "lab_thing" "a" {\n name = "mine"\n}'
-    )
+    result = bench.apply('import {\n to = lab_thing.a\n id = "mine"\n}\nresource "lab_thing" "a" {\n name = "mine"\n}')
     assert json.loads(result.state)["resources"][0]["instances"][0]["attributes"]["id"] == "mine"
     with pytest.raises(Exception, match="no lab_thing called other"):
-        bench.plan(
-            'import {\n to = lab_thing.a\n id = "other"\n}\nresource "lab_thing" "a" {\n name = "x"\n}'
-        )
+        bench.plan('import {\n to = lab_thing.a\n id = "other"\n}\nresource "lab_thing" "a" {\n name = "x"\n}')
 
 
 def test_state_of_an_older_schema_is_upgraded(bench: Workbench) -> None:
@@ -207,6 +197,33 @@ def test_what_the_journal_knows_and_the_state_does_not_is_discarded(bench: Workb
         assert run.discard(lost)
     assert bench.platform.things == {}
     assert bench.journal.entries[key]["status"] == "deleted"
+
+
+def test_what_is_lost_is_discarded_even_by_a_run_that_removes_everything(bench: Workbench) -> None:
+    """The state has nothing, so Terraform's plan would not configure the provider."""
+    template = 'resource "lab_thing" "a" {\n name = "lost"\n}'
+    bench.apply(template)
+    ((key, entry),) = bench.journal.entries.items()
+    lost = JournalEntry(key, entry["provider"], entry["type_name"], entry["identity"])
+    with bench.run(template) as run:
+        run.init()
+        run.plan(destroy=True)
+        bench.canceled.clear()
+        assert run.discard(lost)
+    assert bench.platform.things == {}
+
+
+def test_a_canceled_run_can_still_discard_what_it_made(bench: Workbench) -> None:
+    template = 'resource "lab_thing" "a" {\n name = "lost"\n}'
+    with bench.run(template) as run:
+        run.init()
+        run.plan()
+        run.apply()
+        ((key, entry),) = bench.journal.entries.items()
+        bench.canceled.set()
+        lost = JournalEntry(key, entry["provider"], entry["type_name"], entry["identity"], entry["state_json"])
+        assert run.discard(lost)
+    assert bench.platform.things == {}
 
 
 def test_variables_are_given_as_people_write_them(bench: Workbench) -> None:

@@ -189,14 +189,40 @@ def test_a_failed_delete_keeps_the_resource(bench: Workbench) -> None:
     assert ("deleted", next(iter(bench.journal.entries))) not in bench.journal.calls
 
 
+def test_a_provider_that_is_configured_after_apply_can_plan_and_create_but_not_read(bench: Workbench) -> None:
+    template = """
+    provider "lab" {
+      alias = "late"
+      where = terraform_data.place.output
+    }
+    resource "terraform_data" "place" {
+      input = "there"
+    }
+    resource "lab_thing" "a" {
+      provider = lab.late
+      name     = "n"
+    }
+    """
+    bench.apply(template)
+    assert bench.platform.things["thing-1"]["where"] == "there"
+    error = failure(bench, template + 'data "lab_reading" "r" {\n provider = lab.late\n}\n')
+    assert "where is known only after apply" in error.message
+
+
+def test_runs_leave_no_thread(bench: Workbench) -> None:
+    bench.apply(THING)
+    before = threading.active_count()
+    for _ in range(3):
+        bench.plan(THING)
+    eventually(lambda: threading.active_count() <= before, timeout=10, what="threads of runs end")
+
+
 # Cancel, time-out, death
 
 
 def test_cancel_ends_a_waiting_provider_politely(bench: Workbench) -> None:
     bench.platform.faults.hang = True
-    threading.Thread(
-        target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True
-    ).start()
+    threading.Thread(target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True).start()
     began = time.monotonic()
     error = failure(bench, THING)
     assert isinstance(error, BuildCanceled)
@@ -206,9 +232,7 @@ def test_cancel_ends_a_waiting_provider_politely(bench: Workbench) -> None:
 
 def test_cancel_ends_a_stubborn_provider_by_force(bench: Workbench) -> None:
     bench.platform.faults.stubborn = True
-    threading.Thread(
-        target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True
-    ).start()
+    threading.Thread(target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True).start()
     with bench.run(THING) as run:
         run.init()
         run.plan()
@@ -236,9 +260,7 @@ def test_the_death_of_terraform_is_told(bench: Workbench) -> None:
     with bench.run(THING) as run:
         run.init()
         run.plan()
-        threading.Thread(
-            target=lambda: bench.platform.entered.wait(30) and run._child.kill(), daemon=True
-        ).start()
+        threading.Thread(target=lambda: bench.platform.entered.wait(30) and run._child.kill(), daemon=True).start()
         with pytest.raises(BuildFailure, match="ended unexpectedly"):
             run.apply()
 

@@ -69,7 +69,9 @@ def test_local_modules_count(bench: Workbench) -> None:
     source = bench.source('module "m" {\n source = "./m"\n}\n')
     (source / "m").mkdir()
     (source / "m" / "main.tf").write_text(LAB + 'resource "lab_nothing" "x" {\n}\n')
-    (need,) = bench.engine.inspect(source).providers
+    found = bench.engine.inspect(source)
+    assert found.errors == ()
+    (need,) = found.providers
     assert need.uncovered == ("resource type lab_nothing (main.tf:8)",)
 
 

@@ -181,9 +181,7 @@ def test_a_binary_does_the_same_steps(tmp_path: Path) -> None:
     record = tmp_path / "record"
     options = EngineOptions(binary=binary, environment={"RECORD": str(record)}, grace=10)
     with workbench(tmp_path, options) as bench:
-        first = bench.apply(
-            'resource "lab_thing" "a" {\n name = "n"\n}\noutput "o" {\n value = lab_thing.a.id\n}'
-        )
+        first = bench.apply('resource "lab_thing" "a" {\n name = "n"\n}\noutput "o" {\n value = lab_thing.a.id\n}')
         assert first.outputs == {"o": "thing-1"}
         assert any(line.fields.get("address") == "lab_thing.a" for line in bench.log.lines)
         bench.apply('resource "lab_thing" "a" {\n name = "n"\n}', state=first.state, destroy=True)
@@ -196,9 +194,7 @@ def test_a_binary_is_canceled_with_an_interrupt(tmp_path: Path) -> None:
     binary = executable(tmp_path / "terraform", BINARY)
     with workbench(tmp_path, EngineOptions(binary=binary, grace=20)) as bench:
         bench.platform.faults.hang = True
-        waiting = threading.Thread(
-            target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True
-        )
+        waiting = threading.Thread(target=lambda: bench.platform.entered.wait(30) and bench.canceled.set(), daemon=True)
         waiting.start()
         with pytest.raises(BuildCanceled):
             bench.apply('resource "lab_thing" "a" {\n name = "n"\n}')

@@ -142,9 +142,7 @@ def test_a_path_ends_at_a_set() -> None:
 
 
 def test_a_context_knows_its_labels_and_its_end() -> None:
-    build = BuildContext(
-        deployment="d", workspace_id="w", workspace_name="dev", build_id="b", owner=Owner(name="ann")
-    )
+    build = BuildContext(deployment="d", workspace_id="w", workspace_name="dev", build_id="b", owner=Owner(name="ann"))
     context = Context(build=build, key="k")
     assert context.labels == {
         "stead.deployment": "d",
@@ -166,7 +164,5 @@ def test_a_context_knows_its_labels_and_its_end() -> None:
 
 def test_secrets_of_the_build_are_not_shown() -> None:
     owner = Owner(ssh_private_key="key1", session_token="key2", oidc_access_token="key3")
-    build = BuildContext(
-        owner=owner, secrets={"a": "key4"}, external_auth={"g": "key5"}, agent_tokens={"x": "key6"}
-    )
+    build = BuildContext(owner=owner, secrets={"a": "key4"}, external_auth={"g": "key5"}, agent_tokens={"x": "key6"})
     assert not [key for key in ("key1", "key2", "key3", "key4", "key5", "key6") if key in repr(build)]

@@ -206,7 +206,5 @@ def test_a_class_inherits_fields() -> None:
 def test_importing_the_api_loads_no_server() -> None:
     modules = ("grpc", "tf", "google.protobuf", "flask", "stead.terraform")
     check = f"import sys, stead.api.provider; print([n for n in {modules} if n in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "[]"

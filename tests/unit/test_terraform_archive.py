@@ -39,9 +39,7 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, 
 
 
 def plain() -> bytes:
-    return tar(
-        [regular(name, content, 0o755 if name.endswith("sh") else 0o644) for name, content in FILES.items()]
-    )
+    return tar([regular(name, content, 0o755 if name.endswith("sh") else 0o644) for name, content in FILES.items()])
 
 
 def zipped() -> bytes:
@@ -71,9 +69,7 @@ def test_every_form_unpacks_to_the_same_files(make: Callable[[], bytes], tmp_pat
     (tmp_path / "file").write_bytes(make())
     unpack(tmp_path / "file", tmp_path / "b")
     for folder in (tmp_path / "a", tmp_path / "b"):
-        assert {
-            p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
-        } == FILES
+        assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == FILES
         assert os.access(folder / "scripts/run.sh", os.X_OK)
         assert not os.access(folder / "main.tf", os.X_OK)
 
@@ -109,9 +105,7 @@ def test_a_path_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
         (special("pipe", tarfile.FIFOTYPE), "device"),
     ],
 )
-def test_links_and_devices_are_refused(
-    entry: tuple[tarfile.TarInfo, bytes], word: str, tmp_path: Path
-) -> None:
+def test_links_and_devices_are_refused(entry: tuple[tarfile.TarInfo, bytes], word: str, tmp_path: Path) -> None:
     with pytest.raises(ArchiveInvalid) as caught:
         unpack(tar([entry]), tmp_path / "t")
     assert word in caught.value.message
@@ -196,9 +190,7 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
         unpack(packed, tmp_path / "t", Limits(entries=10))
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello", b"\x1f\x8bnonsense", b"\x28\xb5\x2f\xfdnonsense", b"PK\x03\x04x"]
-)
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x1f\x8bnonsense", b"\x28\xb5\x2f\xfdnonsense", b"PK\x03\x04x"])
 def test_what_is_no_archive_is_told(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(ArchiveInvalid, match="cannot be read"):
         unpack(data, tmp_path / "t")

@@ -69,9 +69,7 @@ def test_constants_have_their_value(expression: str, value: object) -> None:
     assert hcl.constant(expression) == value
 
 
-@pytest.mark.parametrize(
-    "expression", ["var.a", '"${a}"', "f(1)", "1 + 2", "[a]", "{ a = b }", "", "<<E\n${x}\nE"]
-)
+@pytest.mark.parametrize("expression", ["var.a", '"${a}"', "f(1)", "1 + 2", "[a]", "{ a = b }", "", "<<E\n${x}\nE"])
 def test_what_is_no_constant_is_refused(expression: str) -> None:
     with pytest.raises(hcl.HclError):
         hcl.constant(expression)
@@ -104,6 +102,4 @@ def test_json_files_have_the_same_structure() -> None:
         ("resource", ("a_b", "c")),
     ]
     assert body.blocks[1].body.arguments["default"].constant == [1]
-    assert body.blocks[0].body.of_type("required_providers")[0].body.arguments["a"].constant == {
-        "source": "x/a"
-    }
+    assert body.blocks[0].body.of_type("required_providers")[0].body.arguments["a"].constant == {"source": "x/a"}

@@ -211,9 +211,7 @@ def _display_apps(agent: Instance) -> tuple[str, ...]:
     chosen = blocks[0] if blocks else {}
     defaults = {"vscode_insiders": False}
     return tuple(
-        name
-        for name in AGENT_DISPLAY_APPS
-        if (defaults.get(name, True) if chosen.get(name) is None else chosen[name])
+        name for name in AGENT_DISPLAY_APPS if (defaults.get(name, True) if chosen.get(name) is None else chosen[name])
     )
 
 
@@ -337,9 +335,7 @@ def _items(part: Instance) -> tuple[MetadataItem, ...]:
 def _check(agents: Sequence[AgentNode]) -> None:
     _unique(
         (agent.name for agent in agents),
-        lambda name: (
-            f"There are two agents called {name}: the name of the coder_agent resource must be unique."
-        ),
+        lambda name: f"There are two agents called {name}: the name of the coder_agent resource must be unique.",
     )
     apps = [app for agent in agents for app in agent.apps if app.slug]  # a plan may not know it yet
     for app in apps:

@@ -92,9 +92,7 @@ class Binary:
 
     def run(self, arguments: list[str], out: int, err: int) -> int:
         try:
-            self._process = subprocess.Popen(
-                [self._path, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
+            self._process = subprocess.Popen([self._path, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         finally:
             os.close(out)
             os.close(err)

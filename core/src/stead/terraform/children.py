@@ -112,13 +112,13 @@ class ChildProcess:
             at first, by force after the grace period.
         """
         self.await_warm()
-        send(self._control, b"R", json.dumps(arguments).encode())
         collected = {b"O": _Lines(on_line), b"E": _Lines(lambda _: None)}
         stopped, limit = "", float("inf")
+        self._tell(b"R", json.dumps(arguments).encode())
         while True:
             if not stopped and (stopped := stop()):
                 limit = time.monotonic() + self._options.grace
-                send(self._control, b"C")
+                self._tell(b"C")
             if time.monotonic() > limit:
                 self.kill()
                 return _outcome(-signal.SIGKILL, collected, stopped)
@@ -132,6 +132,10 @@ class ChildProcess:
             if kind == b"X":
                 return _outcome(int(payload), collected, stopped)
             collected[kind].add(payload)
+
+    def _tell(self, kind: bytes, payload: bytes = b"") -> None:
+        with contextlib.suppress(OSError):  # it died: reading says so
+            send(self._control, kind, payload)
 
     @property
     def alive(self) -> bool:

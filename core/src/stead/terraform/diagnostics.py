@@ -13,9 +13,7 @@ from stead.terraform.errors import PlanFailed, caused_by
 _INIT_PREAMBLE = "Terraform encountered problems during initialisation"
 _MISSING_VARIABLE = re.compile(r'input variable "([^"]+)" is not set')
 _NAMED_VARIABLE = re.compile(r'\bvariable "([^"]+)"|\bvar\.([\w-]+)')
-_PROVIDER = re.compile(
-    r"provider\s+(?:registry\s+\S+\s+)?\"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})\"?", re.IGNORECASE
-)
+_PROVIDER = re.compile(r"provider\s+(?:registry\s+\S+\s+)?\"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})\"?", re.IGNORECASE)
 _PROVIDER_SUMMARIES = (
     "Failed to query available provider packages",
     "Failed to install provider",
@@ -75,11 +73,7 @@ class Diagnostic:
 
 def errors_among(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     """The errors; the sentence that ``init`` puts before every list of errors is none."""
-    return [
-        item
-        for item in diagnostics
-        if item.severity == "error" and not item.summary.startswith(_INIT_PREAMBLE)
-    ]
+    return [item for item in diagnostics if item.severity == "error" and not item.summary.startswith(_INIT_PREAMBLE)]
 
 
 def failure_of(

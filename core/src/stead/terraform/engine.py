@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stead.api.errors import PluginFailure, SteadError
+from stead.api.errors import SteadError
 from stead.api.provider.context import BuildContext
 from stead.api.provider.resources import Provider
 from stead.api.records import ProviderSpec
@@ -22,7 +22,7 @@ from stead.terraform.journal import Journal
 from stead.terraform.logs import Log
 from stead.terraform.options import EngineOptions
 from stead.terraform.run import Run
-from stead.terraform.serving.session import Link, Session
+from stead.terraform.serving.session import Link, Session, make_provider
 from stead.terraform.serving.sockets import ProviderServer
 from stead.terraform.sources import Workdir
 
@@ -111,8 +111,8 @@ class Engine:
         classes = {}
         for address, (spec, settings) in self._providers.items():
             try:
-                classes[address] = type(spec.factory(settings))
-            except (SteadError, PluginFailure):
+                classes[address] = type(make_provider(spec, settings))
+            except SteadError:
                 continue
         return classes
 
@@ -130,4 +130,9 @@ def _validate(child: ChildProcess, source: Path) -> list[Diagnostic]:
     except json.JSONDecodeError:
         return []
     diagnostics = [Diagnostic.from_json(item) for item in found]
-    return [item for item in diagnostics if item.severity == "error" and item.file]
+    return [item for item in diagnostics if item.severity == "error" and item.file and not _not_yet(item)]
+
+
+def _not_yet(item: Diagnostic) -> bool:
+    """What ``init`` will bring is no fault of the template."""
+    return item.summary == "Module not installed"

@@ -96,9 +96,7 @@ def _json_blocks(value: Any, labels: int) -> list[tuple[tuple[str, ...], dict[st
     if labels == 0:
         return [((), value)]
     return [
-        ((name, *rest), content)
-        for name, item in value.items()
-        for rest, content in _json_blocks(item, labels - 1)
+        ((name, *rest), content) for name, item in value.items() for rest, content in _json_blocks(item, labels - 1)
     ]
 
 

@@ -101,9 +101,7 @@ class _Use:
         return prefix + ".".join(self.block.labels)
 
 
-def inspect(
-    source: Path, served: Mapping[str, type[Provider]], diagnostics: Sequence[Diagnostic]
-) -> Inspection:
+def inspect(source: Path, served: Mapping[str, type[Provider]], diagnostics: Sequence[Diagnostic]) -> Inspection:
     """Read the root module and the local modules that it calls.
 
     :param served: provider classes by full address.
@@ -135,9 +133,7 @@ def declares_backend(source: Path) -> bool:
     files, _ = _read(source)
     blocks = [block for file in files for block in file.body.of_type("terraform")]
     return any(
-        block.body.of_type("backend")
-        or block.body.of_type("cloud")
-        or {"backend", "cloud"} & set(block.body.arguments)
+        block.body.of_type("backend") or block.body.of_type("cloud") or {"backend", "cloud"} & set(block.body.arguments)
         for block in blocks
     )
 

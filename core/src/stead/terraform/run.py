@@ -24,7 +24,7 @@ from stead.terraform.logs import Log, Narrator
 from stead.terraform.options import EngineOptions
 from stead.terraform.results import Change, PlanResult, StateResult
 from stead.terraform.serving import lifecycle
-from stead.terraform.serving.session import Session
+from stead.terraform.serving.session import Link, Session
 from stead.terraform.serving.sockets import ProviderServer
 from stead.terraform.sources import Workdir
 from stead.terraform.tfjson import instances, references
@@ -182,9 +182,7 @@ class Run:
         with self._step("applying", "apply"):
             self._session.failures.clear()
             arguments = ("-json", "-input=false", "-lock=false", "-no-color", "-auto-approve")
-            outcome = self._terraform(
-                "apply", *arguments, str(self._workdir.plan_file), narrator=self._narrator
-            )
+            outcome = self._terraform("apply", *arguments, str(self._workdir.plan_file), narrator=self._narrator)
             self._workdir.plan_file.unlink(missing_ok=True)
             if outcome.code:
                 self._fail("applying", outcome)
@@ -199,18 +197,25 @@ class Run:
 
         The provider is used as the template configures it. True where the resource is gone.
         """
-        for link in self._server.configured(entry.provider):
+        for link in self._links(entry.provider):
             try:
                 lifecycle.discard(entry, link)
             except ResourceNotFound:
                 return True
             except SteadError as failure:
-                self._narrator.say(
-                    "warn", f"{entry.type_name} {entry.identity} could not be removed: {failure}"
-                )
+                self._narrator.say("warn", f"{entry.type_name} {entry.identity} could not be removed: {failure}")
                 continue
             return True
         return False
+
+    def _links(self, provider: str) -> list[Link]:
+        """The provider as configured. A plan that removes everything does not configure those without state."""
+        found = self._server.configured(provider)
+        if not found and not self._should_stop():
+            arguments = ("-json", "-input=false", "-lock=false", f"-var-file={self._workdir.variables_file}")
+            self._terraform("plan", *arguments, narrator=Narrator(_unheard, ""))
+            found = self._server.configured(provider)
+        return found
 
     def _document(self, values: Mapping[str, Any] | None) -> Document:
         return assemble(instances(values), Graph(self._graph), self._references)
@@ -228,9 +233,7 @@ class Run:
             self._timings[name] = self._timings.get(name, 0.0) + time.monotonic() - began
 
     def _terraform(self, *arguments: str, narrator: Narrator) -> Outcome:
-        return self._child.run(
-            [f"-chdir={self._workdir.template}", *arguments], narrator.line, self._should_stop
-        )
+        return self._child.run([f"-chdir={self._workdir.template}", *arguments], narrator.line, self._should_stop)
 
     def _should_stop(self) -> str:
         reason = _CANCELED if self._canceled.is_set() else _LATE if self._session.late else ""
@@ -266,9 +269,7 @@ class Run:
         raise self._apply_failed(failure)
 
     def _apply_failed(self, failure: SteadError) -> ApplyFailed:
-        raised = ApplyFailed(
-            failure.message, field=failure.field, remedy=failure.remedy, state=self._workdir.state
-        )
+        raised = ApplyFailed(failure.message, field=failure.field, remedy=failure.remedy, state=self._workdir.state)
         raised.details = getattr(failure, "details", ())
         cause = failure.__cause__
         caused_by(raised, cause if isinstance(cause, SteadError) else None)
@@ -278,9 +279,7 @@ class Run:
         if reason == _CANCELED:
             raise BuildCanceled("The build was canceled.")
         if reason == _LATE:
-            raise BuildTimedOut(
-                "The build took longer than it may.", remedy="Try again, or raise the build timeout."
-            )
+            raise BuildTimedOut("The build took longer than it may.", remedy="Try again, or raise the build timeout.")
 
 
 def _unheard(level: str, stage: str, text: str, fields: Mapping[str, Any]) -> None:

@@ -140,9 +140,7 @@ class Thing(Resource, name="lab_thing", version=1):
     secret: str | None = attribute(optional=True, sensitive=True, conflicts_with=["kind"])
     password: str | None = attribute(optional=True, write_only=True)
     old: str | None = attribute(optional=True, deprecated="use kind")
-    path: str | None = attribute(
-        optional=True, normalize=lambda prior, new: prior.rstrip("/") == new.rstrip("/")
-    )
+    path: str | None = attribute(optional=True, normalize=lambda prior, new: prior.rstrip("/") == new.rstrip("/"))
     ratio: float | None = attribute(optional=True)
     flags: set[str] | None = attribute(optional=True)
     numbers: list[int] | None = attribute(optional=True)
@@ -257,9 +255,7 @@ class Workbench:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     log: BuildLog = field(default_factory=BuildLog)
     canceled: threading.Event = field(default_factory=threading.Event)
-    context: BuildContext = field(
-        default_factory=lambda: BuildContext(workspace_name="dev", workspace_id="w1")
-    )
+    context: BuildContext = field(default_factory=lambda: BuildContext(workspace_name="dev", workspace_id="w1"))
     timeout: float = 60
     count: int = 0
 

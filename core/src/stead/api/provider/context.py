@@ -235,9 +235,7 @@ class Context:
         if self.canceled.is_set():
             raise BuildCanceled("The build was canceled.")
         if self.remaining == 0.0:
-            raise OperationTimedOut(
-                "The build's deadline has passed.", remedy="Raise the build timeout or try again."
-            )
+            raise OperationTimedOut("The build's deadline has passed.", remedy="Raise the build timeout or try again.")
 
     def wait(self, seconds: float) -> None:
         """Pause between two looks at something, for less where the run ends earlier, then :meth:`check`."""

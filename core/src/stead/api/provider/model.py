@@ -40,9 +40,7 @@ class Model:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        own = {
-            key: value.bound(key) for key, value in vars(cls).items() if isinstance(value, Attribute | Block)
-        }
+        own = {key: value.bound(key) for key, value in vars(cls).items() if isinstance(value, Attribute | Block)}
         cls.__stead_fields__ = {**cls.__stead_fields__, **own}
 
     def __init__(self, **values: Any) -> None:
@@ -75,9 +73,7 @@ class Model:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(
-            same(field, getattr(self, field.key), getattr(other, field.key)) for field in self.schema()
-        )
+        return all(same(field, getattr(self, field.key), getattr(other, field.key)) for field in self.schema())
 
     __hash__ = None  # type: ignore[assignment]
 

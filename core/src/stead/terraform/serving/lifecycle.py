@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
@@ -19,6 +21,8 @@ from stead.terraform.serving import reports
 from stead.terraform.serving.planning import changed_fields, forced_fields, planned
 from stead.terraform.serving.session import Link
 from stead.terraform.serving.wire import pack
+
+_DISCARD_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,7 @@ def _failed_create(instance: Resource, failure: Exception, link: Link, key: str)
     raw, _ = settled(instance)
     if key:
         link.session.journal.created(key, instance.identity, json.dumps(as_json(raw)))
-    return _applied(
-        raw, key, link.context(key), type(instance), [reports.of_failure(failure, link, type(instance))]
-    )
+    return _applied(raw, key, link.context(key), type(instance), [reports.of_failure(failure, link, type(instance))])
 
 
 def update(instance: Resource, prior: Resource, request: Any, link: Link) -> Any:
@@ -183,7 +185,8 @@ def discard(entry: JournalEntry, link: Link) -> None:
     kind = next((item for item in link.kind.resources if item.type_name == entry.type_name), None)
     if kind is None:
         raise ProviderFailure(f"{link.spec.address} has no resource type {entry.type_name} any more.")
-    context = link.context(entry.key)
+    # The run may be over, canceled or late; cleaning up after it has a time of its own.
+    context = replace(link.context(entry.key), canceled=threading.Event(), deadline=time.monotonic() + _DISCARD_TIMEOUT)
     if entry.state_json:
         found: Resource | None = kind.decode(json.loads(entry.state_json))
     else:

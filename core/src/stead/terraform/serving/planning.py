@@ -123,9 +123,7 @@ def _fits(prior: Model, config: Model) -> bool:
 def changed_fields(prior: Model, plan: Model) -> frozenset[str]:
     """Terraform names of the fields that differ. An unknown value differs from every known one."""
     return frozenset(
-        field.name
-        for field in plan.schema()
-        if not same(field, getattr(prior, field.key), getattr(plan, field.key))
+        field.name for field in plan.schema() if not same(field, getattr(prior, field.key), getattr(plan, field.key))
     )
 
 
@@ -162,9 +160,7 @@ def _pair_forces(before: Model | None, after: Model | None) -> bool:
 
 
 def _any_forces(model: type[Model]) -> bool:
-    return any(
-        field.force_new or (isinstance(field, Block) and _any_forces(field.model)) for field in model.schema()
-    )
+    return any(field.force_new or (isinstance(field, Block) and _any_forces(field.model)) for field in model.schema())
 
 
 def _pairs(nesting: Nesting | None, before: Any, after: Any) -> list[tuple[Any, Any]]:

@@ -16,6 +16,7 @@ from stead.api.errors import SteadError
 from stead.api.provider.context import Context
 from stead.api.provider.model import Model, decode_field
 from stead.api.provider.resources import DataSource, Resource
+from stead.api.provider.values import is_wholly_known
 from stead.terraform.serving import functions, lifecycle, reports
 from stead.terraform.serving.checks import check
 from stead.terraform.serving.planning import defaulted
@@ -75,9 +76,7 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         return pb.GetMetadata.Response(
             server_capabilities=known.server_capabilities,
             resources=[pb.GetMetadata.ResourceMetadata(type_name=name) for name in known.resource_schemas],
-            data_sources=[
-                pb.GetMetadata.DataSourceMetadata(type_name=name) for name in known.data_source_schemas
-            ],
+            data_sources=[pb.GetMetadata.DataSourceMetadata(type_name=name) for name in known.data_source_schemas],
             functions=[pb.GetMetadata.FunctionMetadata(name=name) for name in known.functions],
         )
 
@@ -97,8 +96,12 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         for key in link.kind.__stead_fields__:
             setattr(link.provider, key, getattr(config, key))
         context = link.context()
-        link.provider.configure(context)
-        link.configured = True
+        link.waits_for = tuple(
+            field.name for field in config.schema() if not is_wholly_known(getattr(config, field.key))
+        )
+        if not link.waits_for:
+            link.provider.configure(context)
+            link.configured = True
         return pb.ConfigureProvider.Response(diagnostics=reports.of_context(context, link.kind))
 
     @answering(lambda diagnostics: pb.StopProvider.Response(Error="; ".join(d.summary for d in diagnostics)))
@@ -116,14 +119,13 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     @answering(pb.ReadDataSource.Response)
     def ReadDataSource(self, request: Any, link: Link) -> Any:
+        require_configured(link)
         kind = data_source(link, request.type_name)
         instance = defaulted(decode(kind, unpack(request.config)))
         context = link.context()
         instance.read(context)
         raw, unassigned = lifecycle.settled(instance)
-        diagnostics = reports.of_context(context, kind) + [
-            reports.of_unassigned(kind, path) for path in unassigned
-        ]
+        diagnostics = reports.of_context(context, kind) + [reports.of_unassigned(kind, path) for path in unassigned]
         return pb.ReadDataSource.Response(state=pack(raw), diagnostics=diagnostics)
 
     # Resources
@@ -143,6 +145,7 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     @answering(pb.ReadResource.Response)
     def ReadResource(self, request: Any, link: Link) -> Any:
+        require_configured(link)
         kind = resource(link, request.type_name)
         instance = decode(kind, unpack(request.current_state))
         context = link.context(lifecycle.key_of(request.private))
@@ -156,9 +159,7 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
     def PlanResourceChange(self, request: Any, link: Link) -> Any:
         raw_prior, proposed = unpack(request.prior_state), unpack(request.proposed_new_state)
         if proposed is None:
-            return pb.PlanResourceChange.Response(
-                planned_state=pack(None), planned_private=request.prior_private
-            )
+            return pb.PlanResourceChange.Response(planned_state=pack(None), planned_private=request.prior_private)
         kind = resource(link, request.type_name)
         prior = None if raw_prior is None else decode(kind, raw_prior)
         context = link.context(lifecycle.key_of(request.prior_private))
@@ -186,6 +187,7 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
 
     @answering(pb.ImportResourceState.Response)
     def ImportResourceState(self, request: Any, link: Link) -> Any:
+        require_configured(link)
         kind = resource(link, request.type_name)
         context = link.context()
         found = kind.import_(context, request.id)
@@ -216,6 +218,18 @@ class Servicer(rpc.ProviderServicer):  # type: ignore[misc]
         except Exception as failure:  # noqa: BLE001 - boundary: a provider's code
             text = reports.of_failure(failure, link, link.kind).summary
             return pb.CallFunction.Response(error=pb.FunctionError(text=text))
+
+
+def require_configured(link: Link) -> None:
+    """A provider whose configuration is not known yet cannot be asked for anything that exists."""
+    if link.waits_for:
+        names = ", ".join(link.waits_for)
+        raise Failed(
+            error(
+                f"The provider {link.spec.address} cannot be used yet: {names} is known only after apply.",
+                "Take the value from a variable or a parameter, or from a data source that can be read at once.",
+            )
+        )
 
 
 def resource(link: Link, type_name: str) -> type[Resource]:

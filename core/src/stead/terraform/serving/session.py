@@ -58,27 +58,33 @@ class Session:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
 
+def make_provider(spec: ProviderSpec, settings: Any) -> Provider:
+    """An unconfigured provider from its plugin."""
+    try:
+        return spec.factory(settings)
+    except SteadError:
+        raise
+    except Exception as error:  # boundary: a plugin's factory
+        logger.exception("The factory of provider %s failed", spec.address)
+        raise PluginFailure(
+            f"The plugin of {spec.title} could not make its provider ({type(error).__name__}).",
+            remedy="The server's log has the details.",
+        ) from error
+
+
 class Link:
-    """One connection of Terraform to one provider. Each alias of a provider has a connection of its own."""
+    """One connection of Terraform to one provider. Each alias of a provider has a connection of its own.
+
+    :ivar waits_for: arguments of the configuration that are known only after apply; until then the provider is
+        not configured, and can plan but neither read nor import.
+    """
 
     def __init__(self, spec: ProviderSpec, settings: Any, session: Session) -> None:
         self.spec = spec
         self.session = session
-        self._settings = settings
-        self.provider = self._make()
+        self.provider = make_provider(spec, settings)
         self.configured = False
-
-    def _make(self) -> Provider:
-        try:
-            return self.spec.factory(self._settings)
-        except SteadError:
-            raise
-        except Exception as error:  # boundary: a plugin's factory
-            logger.exception("The factory of provider %s failed", self.spec.address)
-            raise PluginFailure(
-                f"The plugin of {self.spec.title} could not make its provider ({type(error).__name__}).",
-                remedy="The server's log has the details.",
-            ) from error
+        self.waits_for: tuple[str, ...] = ()
 
     @property
     def kind(self) -> type[Provider]:

@@ -64,11 +64,12 @@ class ProviderServer:
         self._closing = False
         self._open: set[socket.socket] = set()
         self._backend = folder / "grpc"
+        self._workers = futures.ThreadPoolExecutor(_WORKERS, "provider")
         self._server = self._start_backend()
         self._listeners = [self._listen(index) for index in range(len(makers))]
 
     def _start_backend(self) -> grpc.Server:
-        server = grpc.server(futures.ThreadPoolExecutor(_WORKERS, "provider"), options=_OPTIONS)
+        server = grpc.server(self._workers, options=_OPTIONS)
         tfplugin_pb2_grpc.add_ProviderServicer_to_server(Servicer(self._link), server)
         grpc_stdio_pb2_grpc.add_GRPCStdioServicer_to_server(_Stdio(), server)
         grpc_controller_pb2_grpc.add_GRPCControllerServicer_to_server(_Controller(), server)
@@ -137,6 +138,7 @@ class ProviderServer:
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
         self._server.stop(grace=None)
+        self._workers.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             for each in self._open:
                 with contextlib.suppress(OSError):

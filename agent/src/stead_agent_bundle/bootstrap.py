@@ -21,31 +21,48 @@ fail() { say "$*"; exit 1; }
 machine=$(uname -m 2>/dev/null || echo %(machine)s)
 case "$machine" in %(machines)s) ;; *) fail "this agent is for %(platform)s, but the machine is $machine" ;; esac
 
-fetch_busybox() { busybox wget -q -O "$2" "$1"; }
+fetch_curl() { have curl && curl -fsSL --connect-timeout 20 -o "$2" "$1"; }
+fetch_wget() { have wget && wget -q -O "$2" "$1"; }
+fetch_busybox() { have busybox && busybox wget -q -O "$2" "$1"; }
 fetch_python() {
-  "$PY" -c "import shutil,sys,urllib.request as u
-with u.urlopen(sys.argv[1], timeout=60) as r, open(sys.argv[2], \"wb\") as f: shutil.copyfileobj(r, f)" "$1" "$2"
+  [ -n "$PY" ] && "$PY" -c "import socket,ssl,sys
+u=sys.argv[1]; s,r=u.split(\"://\",1); h,_,p=r.partition(\"/\"); n,_,q=h.partition(\":\")
+c=socket.create_connection((n,int(q or (443 if s==\"https\" else 80))),60)
+if s==\"https\": c=ssl.create_default_context().wrap_socket(c,server_hostname=n)
+c.sendall((\"GET /\"+p+\" HTTP/1.0\r\nHost: \"+h+\"\r\n\r\n\").encode())
+f=c.makefile(\"rb\"); l=f.readline()
+if b\" 200 \" not in l: sys.exit(l.decode(\"ascii\",\"replace\"))
+while f.readline() not in (b\"\r\n\",b\"\"): pass
+o=open(sys.argv[2],\"wb\")
+while True:
+  d=f.read(65536)
+  if not d: break
+  o.write(d)
+o.close()" "$1" "$2"
 }
 fetch_perl() {
-  perl -MHTTP::Tiny -e "my \$r=HTTP::Tiny->new(timeout=>60)->mirror(\$ARGV[0],\$ARGV[1]); exit(\$r->{success}?0:1)" "$1" "$2"
+  have perl && perl -MHTTP::Tiny -e "my \$r=HTTP::Tiny->new(timeout=>60)->mirror(\$ARGV[0],\$ARGV[1]); exit(\$r->{success}?0:1)" "$1" "$2"
 }
 fetch_bash() {
-  bash -c "u=\${1#http://}; h=\${u%%/*}; p=/\${u#*/}; P=\${h##*:}; [ \"\$P\" != \"\$h\" ] || P=80
-exec 3<>/dev/tcp/\${h%%:*}/\$P || exit 1
-printf \"GET %%s HTTP/1.0\\r\\nHost: %%s\\r\\nConnection: close\\r\\n\\r\\n\" \"\$p\" \"\$h\" >&3
+  have bash && have cat && bash -c "u=\${1#http://}; [ \"\$u\" != \"\$1\" ] || exit 1
+h=\${u%%%%/*}; p=/\${u#*/}; P=\${h##*:}; [ \"\$P\" != \"\$h\" ] || P=80
+exec 3<>/dev/tcp/\${h%%%%:*}/\$P || exit 1
+printf \"GET %%s HTTP/1.0\r\nHost: %%s\r\n\r\n\" \"\$p\" \"\$h\" >&3
 IFS= read -r s <&3; case \"\$s\" in *\" 200 \"*) ;; *) exit 1 ;; esac
-while IFS= read -r l <&3; do [ \"\$l\" != \$(printf \"\\r\") ] || break; [ -n \"\${l%%?}\" ] || break; done
+while IFS= read -r l <&3; do [ -n \"\${l%%%%[[:cntrl:]]}\" ] || break; done
 cat <&3 >\"\$2\"" bash "$1" "$2"
 }
 fetch() {
-  if have curl; then curl -fsSL --connect-timeout 20 -o "$2" "$1"
-  elif have wget; then wget -q -O "$2" "$1"
-  elif have busybox && busybox wget --help >/dev/null 2>&1; then fetch_busybox "$1" "$2"
-  elif [ -n "$PY" ]; then fetch_python "$1" "$2"
-  elif have perl && perl -MHTTP::Tiny -e 1 2>/dev/null; then fetch_perl "$1" "$2"
-  elif have bash && have cat; then fetch_bash "$1" "$2"
-  else fail "nothing here can fetch the agent: add curl, wget, busybox, python3, perl or bash to the image"; fi
+  if ! { have curl || have wget || have busybox || [ -n "$PY" ] || have perl || have bash; }; then
+    fail "nothing here can fetch the agent: add curl, wget, busybox, python3, perl or bash to the image"
+  fi
+  : >"$2.errors"
+  for way in curl wget busybox python perl bash; do
+    fetch_$way "$1" "$2" 2>>"$2.errors" && return 0
+  done
+  return 1
 }
+why() { if have head && [ -s "$1" ]; then echo ": $(head -n 1 "$1")"; fi; }
 PY=""
 for p in python3 python; do if have $p; then PY=$p; break; fi; done
 
@@ -83,12 +100,13 @@ usable() {
 }
 start() { cd "${HOME:-/}" 2>/dev/null || cd /; exec "$1/stead-agent" agent; }
 
+ID=$(id -u 2>/dev/null || busybox id -u 2>/dev/null || echo x)
 DIRS="${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}"
-for d in ${DIRS:+"$DIRS/stead"} /tmp/stead /var/tmp/stead /dev/shm/stead "${PWD%%/}/.stead"; do
+for d in ${DIRS:+"$DIRS/stead"} "/tmp/stead-$ID" "/var/tmp/stead-$ID" "/dev/shm/stead-$ID" "${PWD%%/}/.stead"; do
   if [ -f "$d/$NAME/.complete" ] && [ -O "$d/$NAME" ]; then start "$d/$NAME"; fi
 done
 DIR=""
-for d in ${DIRS:+"$DIRS/stead"} /tmp/stead /var/tmp/stead /dev/shm/stead "${PWD%%/}/.stead"; do
+for d in ${DIRS:+"$DIRS/stead"} "/tmp/stead-$ID" "/var/tmp/stead-$ID" "/dev/shm/stead-$ID" "${PWD%%/}/.stead"; do
   if usable "$d"; then DIR=$d; break; fi
 done
 [ -n "$DIR" ] || fail "no writable folder that allows programs: tried ${DIRS:-\$HOME/.cache}, /tmp, /var/tmp, /dev/shm"
@@ -103,7 +121,7 @@ while :; do
     if check "$WORK/agent.tar.gz"; then break; fi
     say "the agent that was fetched from $URL is damaged or of another version (sha256 $got, wanted $SUM)"
   else
-    say "the agent cannot be fetched from $URL"
+    say "the agent cannot be fetched from $URL$(why "$WORK/agent.tar.gz.errors")"
   fi
   tries=$((tries + 1))
   [ $tries -lt ${STEAD_BOOTSTRAP_TRIES:-60} ] || fail "giving up after $tries attempts: check that the workspace reaches $BASE"

@@ -161,7 +161,7 @@ class WorkspaceConnection(SSHServerConnection):
             and self._kex_complete
             and not self._compressor
             and self._rekey_bytes_sent < self._rekey_bytes
-            and time.monotonic() < self._rekey_time
+            and not (self._rekey_seconds and time.monotonic() >= self._rekey_time)
         )
         if not fast:
             super().send_packet(pkttype, *args, handler=handler)

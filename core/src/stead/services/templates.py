@@ -16,6 +16,7 @@ from stead.api.records import StarterTemplate
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Job, Page, Template, TemplateVersion
 from stead.domain.states import BuildStatus, JobKind
+from stead.domain.transitions import ENDED
 from stead.services import builds
 from stead.services.core import Change, Core, new_id
 from stead.services.users import page_bounds
@@ -163,11 +164,11 @@ def _importable(version_id: str) -> TemplateVersion:
     if version is None:
         raise NotFound(f"There is no template version {version_id}.")
     if version.job.status is not BuildStatus.SUCCEEDED:
-        why = f": {version.job.error}" if version.job.error else ""
+        over = version.job.status in ENDED
         raise Conflict(
-            f"The version {version.name} cannot be used: its import is {version.job.status}{why}.",
+            f"The version {version.name} cannot be used: its import is {version.job.status}.",
             field="version_id",
-            remedy="Wait for the import, or fix the template and upload it again.",
+            remedy=version.job.error or ("Upload it again." if over else "Wait for the import."),
         )
     if version.archived:
         raise Conflict(f"The version {version.name} is archived.", field="version_id")

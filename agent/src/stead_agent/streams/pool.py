@@ -49,6 +49,11 @@ class StreamPool:
     def parked(self) -> int:
         return self._parked
 
+    @property
+    def running(self) -> bool:
+        """Whether it tries to keep streams parked, even if none is right now."""
+        return bool(self._slots)
+
     def start(self, ticket: Ticket) -> None:
         """Park streams with ``ticket``; those that are parked with an older one are given up."""
         self.stop()

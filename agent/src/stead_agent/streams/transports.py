@@ -64,7 +64,7 @@ class Transports:
         self._ticket = ticket
         if self._websocket is None:
             self._websocket = StreamPool(WebSocketDialer(self._settings, websocket_path), self._targets, "websocket")
-        elif self._websocket.parked:
+        elif self._websocket.running:
             self._websocket.start(ticket)
         self.offer(offer)
         if self._tunnel is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -454,3 +455,136 @@ def test_an_app_for_a_task_may_stand_in_a_block(runner: TemplateRunner) -> None:
     runner.apply(template)
     assert runner.attributes("coder_ai_task.t")["app_id"] == runner.attributes("coder_app.docs")["id"]
     assert not runner.plan(template).has_changes
+
+
+LANGUAGE = {
+    "main.tf": """
+        terraform {
+          required_providers {
+            coder = { source = "coder/coder" }
+          }
+        }
+        locals {
+          regions = { eu = "Europe", us = "America" }
+          apps    = ["one", "two"]
+        }
+        data "coder_workspace_owner" "me" {}
+        data "coder_parameter" "region" {
+          name = "region"
+          dynamic "option" {
+            for_each = local.regions
+            content {
+              name  = option.value
+              value = option.key
+            }
+          }
+          default = "eu"
+        }
+        data "coder_parameter" "zone" {
+          name    = "zone"
+          default = data.coder_parameter.region.value
+          dynamic "validation" {
+            for_each = contains(data.coder_workspace_owner.me.groups, "math") ? [1] : []
+            content {
+              regex = "^${data.coder_parameter.region.value}"
+              error = "{value} is not in the region"
+            }
+          }
+        }
+        data "coder_parameter" "extra" {
+          for_each = toset(data.coder_parameter.region.value == "us" ? ["gpu"] : [])
+          name     = each.key
+          type     = "bool"
+          default  = false
+        }
+        resource "terraform_data" "machine" {
+          input = data.coder_parameter.zone.value
+        }
+        resource "coder_agent" "main" {
+          count = 1
+          os    = "linux"
+          arch  = "amd64"
+          env   = { MACHINE = terraform_data.machine.id }
+          dynamic "metadata" {
+            for_each = local.apps
+            content {
+              key      = metadata.value
+              script   = "echo ${terraform_data.machine.id}"
+              interval = 10 + metadata.key
+            }
+          }
+          dynamic "display_apps" {
+            for_each = terraform_data.machine.id != "" ? [1] : []
+            content {
+              vscode = false
+            }
+          }
+        }
+        module "app" {
+          source   = "./app"
+          for_each = toset(local.apps)
+          agent_id = coder_agent.main[0].id
+          slug     = each.key
+        }
+        resource "coder_metadata" "machine" {
+          resource_id = terraform_data.machine.id
+          item {
+            key   = "id"
+            value = terraform_data.machine.id
+          }
+          dynamic "item" {
+            for_each = local.regions
+            content {
+              key       = item.key
+              value     = item.value == "Europe" ? null : item.value
+              sensitive = true
+            }
+          }
+        }
+    """,
+    "app": """
+        terraform {
+          required_providers {
+            coder = { source = "coder/coder" }
+          }
+        }
+        variable "agent_id" {
+          type = string
+        }
+        variable "slug" {
+          type = string
+        }
+        resource "coder_app" "this" {
+          agent_id = var.agent_id
+          slug     = var.slug
+          url      = "http://localhost:8080"
+        }
+        resource "coder_script" "this" {
+          agent_id     = var.agent_id
+          display_name = var.slug
+          script       = "true"
+          run_on_start = true
+        }
+    """,
+}
+
+
+def test_the_whole_language_may_be_used(runner: TemplateRunner, tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "main.tf").write_text(LANGUAGE["app"])
+    template = LANGUAGE["main.tf"].replace('"./app"', f'"{module}"')
+    applied = runner.apply(template, parameters={"region": "us", "zone": "us-1"})
+    assert sorted(app.slug for app in applied.document.agents[0].apps) == ["one", "two"]
+    main = runner.attributes("coder_agent.main")
+    machine = runner.attributes("terraform_data.machine")["id"]
+    assert main["metadata"][1]["script"] == f"echo {machine}"
+    assert main["display_apps"][0]["vscode"] is False
+    items = runner.attributes("coder_metadata.machine")["item"]
+    assert [(item["key"], item["is_null"]) for item in items] == [("id", False), ("eu", True), ("us", False)]
+    again = runner.plan(template, parameters={"region": "us", "zone": "us-1"})
+    assert not again.has_changes
+    assert {reading.name for reading in again.parameters} == {"region", "zone", "gpu"}
+    assert {reading.name for reading in runner.plan(template).parameters} == {"region", "zone"}
+    with pytest.raises(SteadError, match="us-1 is not in the region"):
+        runner.plan(template, parameters={"zone": "us-1"})

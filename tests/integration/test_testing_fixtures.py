@@ -112,3 +112,13 @@ def test_mirror_is_read_from_apt(name: str, text: str, tmp_path: Path) -> None:
     assert configured_mirror("trixie", tmp_path) == "http://mirror.test/debian"
     with pytest.raises(DebianUnavailable, match="sid"):
         configured_mirror("sid", tmp_path)
+
+
+def test_the_folder_of_a_run_that_was_killed_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f"stead-t-{ended.pid}-killed").mkdir()
+    (tmp_path / f"stead-t-{os.getpid()}-alive").mkdir()
+    session = Session.create()
+    assert {path.name for path in tmp_path.iterdir()} == {f"stead-t-{os.getpid()}-alive", session.folder.name}

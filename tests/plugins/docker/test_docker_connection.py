@@ -53,7 +53,11 @@ class Engine:
             def log_message(self, *_: object) -> None:
                 """Silence."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Silence: clients that refuse the certificate hang up."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.url = f"tcp://127.0.0.1:{self.server.server_address[1]}"

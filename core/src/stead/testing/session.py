@@ -25,6 +25,7 @@ from typing import Any
 from stead.testing.waiting import eventually
 
 CACHE_VARIABLE = "STEAD_TEST_CACHE"
+PREFIX = "stead-t-"
 
 
 def cache_folder() -> Path:
@@ -53,7 +54,8 @@ class Session:
 
     @classmethod
     def create(cls) -> Session:
-        return cls(Path(tempfile.mkdtemp(prefix="stead-t-")), os.getpid())
+        _sweep()
+        return cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")), os.getpid())
 
     def shared(self, name: str, start: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What ``start`` returned to the first process of this run that asked for ``name``."""
@@ -88,6 +90,14 @@ class Session:
         for pid in guardians:
             eventually(partial(_gone, pid), timeout=40, what=f"the end of guardian {pid}")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that were killed; their guardians have stopped what ran in them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and _gone(int(pid)) and folder.stat().st_uid == os.geteuid():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _gone(pid: int) -> bool:

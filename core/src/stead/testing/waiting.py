@@ -23,7 +23,7 @@ def _describe(timeout: float, what: str, value: object, error: Exception | None)
 
 
 def eventually(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     timeout: float = 10.0,
     *,
     interval: float = 0.02,
@@ -54,7 +54,7 @@ def eventually(
 
 
 async def eventually_async(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], T | None | Awaitable[T | None]],
     timeout: float = 10.0,  # noqa: ASYNC109 - the condition is tried again, not cancelled
     *,
     interval: float = 0.02,

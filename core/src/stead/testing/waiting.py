@@ -54,7 +54,7 @@ def eventually(
 
 
 async def eventually_async(
-    condition: Callable[[], T | None | Awaitable[T | None]],
+    condition: Callable[[], T | Awaitable[T | None] | None],
     timeout: float = 10.0,  # noqa: ASYNC109 - the condition is tried again, not cancelled
     *,
     interval: float = 0.02,

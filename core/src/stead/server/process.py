@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
-from apscheduler.schedulers.base import BaseScheduler
 from starlette.types import ASGIApp
 
 from stead.config import Settings, split_address
@@ -20,16 +19,15 @@ from stead.gateway.app import create_app
 from stead.gateway.rpc import AgentRpc
 from stead.gateway.state import Gateway
 from stead.gateway.upgrade import protocol_factory
-from stead.network.children import Supervisor
 from stead.network.streams.listener import TunnelListener
 from stead.network.stun import serve_stun
 from stead.network.tailcat import RelayAccess, Tailcat, TailcatUnavailable
 from stead.network.tunnel import TunnelServer
+from stead.provisioner.supervisor import Supervisor
 from stead.server import listeners
 from stead.server.bundle import provide_bundle
 from stead.server.certificate import pinned_certificate
-from stead.server.provisioners import start_provisioners
-from stead.server.ticks import start_ticks
+from stead.services import ticks
 from stead.services.core import Core
 
 logger = logging.getLogger(__name__)
@@ -214,10 +212,11 @@ class ServerProcess:
             logger.warning("no tunnel: %s Agents connect over WebSocket.", error)
 
     def _start_helpers(self, gateway: Gateway) -> None:
-        ticks: BaseScheduler = start_ticks(self.core)
-        self._at_end("ticks", lambda: ticks.shutdown(wait=False))
-        provisioners: list[Supervisor] = start_provisioners(self.settings)
-        self._at_end("provisioners", lambda: _stop_all(provisioners))
+        clockwork = ticks.start(self.core)
+        self._at_end("ticks", lambda: asyncio.to_thread(clockwork.stop))
+        provisioners = Supervisor(self.settings)
+        provisioners.start()
+        self._at_end("provisioners", lambda: asyncio.to_thread(provisioners.stop))
         if gateway.rpc is not None:
             self._at_end("announcements", gateway.rpc.subscribe().close)
             self._run_in_background(_watch_paths(gateway.rpc))
@@ -233,10 +232,6 @@ async def _watch_paths(rpc: AgentRpc) -> None:
     while True:
         await asyncio.sleep(PATH_SECONDS)
         rpc.paths_changed()
-
-
-async def _stop_all(supervisors: list[Supervisor]) -> None:
-    await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

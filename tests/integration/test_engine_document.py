@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stead.api import NoSettings
-from stead.api.errors import TemplateInvalid
+from stead.api.errors import InvalidInput, TemplateInvalid
+from stead.api.provider import BuildContext
 from stead.terraform.builtin import builtin_providers
 from stead.terraform.document import AgentNode, Document
 from stead.terraform.engine import EngineOptions
@@ -281,6 +282,34 @@ def test_what_must_be_unique_is_checked(bench: Workbench, more: str, words: str)
     text = HEAD + 'resource "lab_thing" "t" {\n name = "t"\n}\n' + more % "one" + more % "two"
     with pytest.raises(TemplateInvalid, match=words):
         bench.plan(template(bench, text))
+
+
+PARAMETER = """
+data "coder_parameter" "cpu" {
+  name = "cpu"
+  type = "number"
+  validation {
+    min   = 1
+    max   = 8
+    error = "{value} is not between {min} and {max}."
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cpu": "99"}, "99 is not between 1 and 8"),
+        ({"cpu": "many"}, "'many' is not a number"),
+        ({}, "'cpu' has no value"),
+    ],
+)
+def test_a_parameter_out_of_range_is_bad_input(bench: Workbench, values: dict[str, str], message: str) -> None:
+    bench.context = BuildContext(parameters=values)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        bench.plan(template(bench, HEAD + PARAMETER))
+    assert caught.value.field == "cpu"
 
 
 def test_parameters_and_presets_are_what_data_sources_read(bench: Workbench) -> None:

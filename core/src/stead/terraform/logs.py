@@ -13,7 +13,8 @@ from stead.terraform.diagnostics import Diagnostic
 Log = Callable[[str, str, str, Mapping[str, Any]], None]
 """``log(level, stage, text, fields)``"""
 
-_SILENT = {"version", "outputs", "init_output", "log", "planned_change", "resource_drift"}
+_SILENT = {"version", "outputs"}
+_INTERNAL = {"init_output", "log"}
 _QUIET = {"refresh_start", "refresh_complete", "provision_start", "provision_complete"}
 _STARTED = {"apply_start", "refresh_start"}
 _ENDED = {"apply_complete", "apply_errored", "refresh_complete"}
@@ -58,15 +59,24 @@ class Narrator:
         kind = event.get("type", "")
         if kind == "diagnostic":
             self._diagnostic(Diagnostic.from_json(event.get("diagnostic", {})))
+        elif kind in _INTERNAL:
+            self.say("debug", event.get("@message", ""))
+        elif kind == "planned_change":
+            self._planned(event)
         elif kind not in _SILENT:
             self._hook(kind, event)
-        elif kind in {"init_output", "log"}:
-            self.say("debug", event.get("@message", ""))
 
     def _diagnostic(self, item: Diagnostic) -> None:
         self.diagnostics.append(item)
         level = "warn" if item.severity == "warning" else "error"
         self.say(level, item.text, **({"address": item.address} if item.address else {}))
+
+    def _planned(self, event: dict[str, Any]) -> None:
+        """The apply begins with the same list once more."""
+        change = event.get("change") or {}
+        address = (change.get("resource") or {}).get("addr", "")
+        if self.stage == "planning":
+            self.say("info", event.get("@message", ""), address=address, action=change.get("action", ""))
 
     def _hook(self, kind: str, event: dict[str, Any]) -> None:
         hook = event.get("hook") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from stead.api.errors import InvalidInput
 from stead.api.provider import (
     BlockSchema,
     Context,
@@ -103,15 +104,16 @@ class Parameter(DataSource, name="coder_parameter"):
             return
         if value is None:
             if not build.importing:
-                raise ParameterProblem(
+                raise InvalidInput(
                     f"The parameter {self.name!r} has no value, and it has no default.",
+                    field=self.name,
                     remedy="Give it a value.",
                 )
             return
         try:
             rules.check_value(declared, value, build.previous_parameters.get(self.name))
         except ParameterProblem as problem:
-            raise ParameterProblem(f"Parameter {self.name!r}: {problem}") from None
+            raise InvalidInput(f"Parameter {self.name!r}: {problem}", field=self.name) from None
 
     def _scalars(self) -> tuple[object, ...]:
         return (self.type, self.form_type, self.styling, self.mutable, self.default, self.ephemeral)

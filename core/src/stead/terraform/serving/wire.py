@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 from tf.gen import tfplugin_pb2 as pb
 
-from stead.api.errors import SteadError
+from stead.api.errors import ProviderFailure, SteadError
 from stead.api.provider.context import Message
 from stead.api.provider.fields import Attribute, Nesting
 from stead.api.provider.model import Model
@@ -58,8 +58,9 @@ def from_message(message: Message, model: type[Model], *, fatal: bool) -> pb.Dia
 
 
 def from_failure(failure: SteadError, model: type[Model]) -> pb.Diagnostic:
-    """An expected failure, pointing at the attribute that it names."""
-    return error(failure.message, failure.remedy or "", path_of(failure.field, model))
+    """An expected failure. Those of providers name an attribute to point at; others name an input elsewhere."""
+    field = failure.field if isinstance(failure, ProviderFailure) else None
+    return error(failure.message, failure.remedy or "", path_of(field, model))
 
 
 def path_of(field: str | None, model: type[Model]) -> pb.AttributePath | None:

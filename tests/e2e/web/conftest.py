@@ -370,10 +370,10 @@ def built_assets() -> None:
     build()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A server with an owner, and nothing else in it."""
-    yield from serve_site(tmp_path)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with an owner, shared by the tests of a module: each makes things of its own names."""
+    yield from serve_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
@@ -483,6 +483,12 @@ def visitor(site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
     for one in opened:
         one.context.close()
         assert one.errors == []
+
+
+@pytest.fixture
+def fresh_visit(fresh_site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """A window on a server that nobody has set up yet."""
+    yield from visitor(fresh_site, browser)
 
 
 def _note(visit: Visit, message: Any) -> None:

@@ -32,7 +32,9 @@ STOP_GRACE = 2.0
 LISTENING = re.compile(rb"^forwarding (127\.0\.0\.1|\[::1\]):(\d+) ->", re.MULTILINE)
 DIRECT = re.compile(rb"now using (\S+)")
 PR_SET_PDEATHSIG = 1
-PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+PASSED_ON = (
+    "TS_DEBUG_ALWAYS_USE_DERP", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
+)  # fmt: skip
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -200,8 +202,10 @@ class TunnelProcess:
                 data = sock.recv(65536)
                 if not data:
                     raise TunnelError(f"the tunnel program ended: {_last_line(seen)}")
-                seen = (seen + data)[-8192:]
+                # Much may come at once; what was looked at once need not be kept.
+                seen += data
                 self._learn(seen, listening)
+                seen = seen[-8192:]
         except (TunnelError, OSError) as error:
             if not listening.done():
                 listening.set_exception(error)
@@ -210,11 +214,9 @@ class TunnelProcess:
 
     def _learn(self, seen: bytes, listening: asyncio.Future[int]) -> None:
         if not listening.done():
-            for line in seen.split(b"\n")[:-1]:
-                match = LISTENING.search(line) if b"isten" in line or b"->" in line or b"orward" in line else None
-                if match:
-                    listening.set_result(int(match[2]))
-                    break
+            match = LISTENING.search(seen)
+            if match:
+                listening.set_result(int(match[2]))
         hops = DIRECT.findall(seen)
         if hops:
             self._direct = not hops[-1].startswith((b"derp", b"127.3.3.40"))

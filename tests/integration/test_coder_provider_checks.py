@@ -360,6 +360,23 @@ def test_a_start_with_a_wrong_value_is_refused_by_the_parameters_name(
     assert ("'size'" in message) or ("'tools'" in message)
 
 
+def test_a_masked_value_is_not_shown(template_runner: TemplateRunner) -> None:
+    template = """
+        data "coder_parameter" "pin" {
+          name    = "pin"
+          mutable = true
+          styling = jsonencode({ mask_input = true })
+          validation {
+            regex = "^[0-9]+$"
+            error = "{value} is no number"
+          }
+        }
+    """
+    message = refused(template_runner, template, parameters={"pin": "hush-hush"}, **START)
+    assert "'pin': The value breaks its rules" in message
+    assert "hush" not in message + template_runner.log
+
+
 @pytest.mark.parametrize("transition", ["stop", "destroy"])
 def test_what_runs_can_be_ended_whatever_its_values_are(template_runner: TemplateRunner, transition: str) -> None:
     template_runner.apply(HEAD + PARAMETERS, parameters={"size": "7"}, **START)

@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -224,9 +225,36 @@ def test_a_home_goes_with_everything_in_it(rig: Rig, key: str, tmp_path: Path) -
     sealed.chmod(0o500)
     sealed.parent.chmod(0o500)
     Path(home.path, "link").symlink_to(outside)
+    interrupted = Path(home.path).with_name(".removed-earlier")
+    (interrupted / "deep").mkdir(parents=True)
     home.delete(rig.context(key))
     assert list(Path(home.path).parent.iterdir()) == []
     assert (outside / "file").read_text() == "stays"
+
+
+def test_write_protected_folders_go_without_special_powers(tmp_path: Path) -> None:
+    # In a process of its own that has given up what lets root write everywhere.
+    script = """if True:
+        import sys
+        from pathlib import Path
+        from stead.terraform.host.folders import remove_folder
+        home = Path(sys.argv[1], "home")
+        sealed = home / "cache" / "module"
+        sealed.mkdir(parents=True)
+        (sealed / "file").write_text("x")
+        for folder in (sealed, sealed.parent, home):
+            folder.chmod(0o500)
+        try:
+            (sealed / "more").write_text("x")
+        except PermissionError:
+            remove_folder(home)
+            print([path.name for path in Path(sys.argv[1]).iterdir()])
+    """
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*powerless, sys.executable, "-c", script, tmp_path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "x" * 129])

@@ -113,7 +113,9 @@ class Parameter(DataSource, name="coder_parameter"):
         try:
             rules.check_value(declared, value, build.previous_parameters.get(self.name))
         except ParameterProblem as problem:
-            raise InvalidInput(f"Parameter {self.name!r}: {problem}", field=self.name) from None
+            masked = declared.styling.get("mask_input") is True
+            reason = "The value breaks its rules. It is masked, so it is not shown here." if masked else str(problem)
+            raise InvalidInput(f"Parameter {self.name!r}: {reason}", field=self.name) from None
 
     def _scalars(self) -> tuple[object, ...]:
         return (self.type, self.form_type, self.styling, self.mutable, self.default, self.ephemeral)

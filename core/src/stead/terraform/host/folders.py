@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -135,19 +136,25 @@ def make_home(path: Path, account: Account | None) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder with all in it; missing is success. Nobody sees it half removed under its own name."""
+    """Remove a folder with all in it; missing is success. Nobody sees it half removed under its own name.
+
+    What an earlier removal left because it was interrupted goes as well.
+    """
     away = path.with_name(f"{_REMOVED}{secrets.token_hex(8)}")
-    try:
+    with contextlib.suppress(FileNotFoundError):
         path.rename(away)
-    except FileNotFoundError:
-        return
+        _erase(away)
+    for left in path.parent.glob(f"{_REMOVED}*"):
+        with contextlib.suppress(OSError):
+            _erase(left)
+
+
+def _erase(path: Path) -> None:
     try:
-        shutil.rmtree(away)
+        shutil.rmtree(path)
     except PermissionError:  # tools such as Go write-protect their caches
-        _allow_removal(away)
-        shutil.rmtree(away)
-    except FileNotFoundError:
-        pass
+        _allow_removal(path)
+        shutil.rmtree(path)
 
 
 def _allow_removal(path: Path) -> None:

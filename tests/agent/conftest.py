@@ -121,6 +121,7 @@ class ControlPlane:
     stream_port: int = 0
     ssh_port: int = 0
     agent: Any = None
+    on_tunnel_key: Callable[[str], None] | None = None
     rpc: Any = None
     _servers: list[Any] = field(default_factory=list)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -195,6 +196,9 @@ class ControlPlane:
 
     def _answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         self.calls.append((method, params))
+        key = params.get("tunnel_key") or (params.get("public_key") if method == "tunnel_key" else None)
+        if key and self.on_tunnel_key is not None:
+            self.on_tunnel_key(key)
         if method == "hello":
             self.hellos.append(params)
             self._tickets += 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stead.terraform import hcl
 
@@ -89,6 +93,13 @@ def test_what_cannot_be_read_names_its_line(source: str, line: int) -> None:
     with pytest.raises(hcl.HclError) as caught:
         hcl.parse(source)
     assert caught.value.line == line
+
+
+@given(st.text(alphabet='ab{}[]()"=<-\n\\$%#/*E:, 1.', max_size=60))
+def test_whatever_the_text_reading_ends(text: str) -> None:
+    for read in (hcl.parse, hcl.constant):
+        with contextlib.suppress(hcl.HclError):
+            read(text)
 
 
 def test_json_files_have_the_same_structure() -> None:

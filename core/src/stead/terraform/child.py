@@ -26,6 +26,7 @@ HEADER = struct.Struct("!cI")
 _RUN_ID = b"run"
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 64 * 1024
+_LAST_OUTPUT = 5.0  # seconds
 
 
 def receive(control: socket.socket) -> tuple[bytes, bytes] | None:
@@ -133,7 +134,8 @@ class Child:
             self._send(b"E", f"Terraform could not be started: {error.strerror}".encode())
             code = 127
         for pump in pumps:
-            pump.join()
+            # A program that a template started in the background may keep the output open for ever.
+            pump.join(_LAST_OUTPUT)
         self._send(b"X", str(code).encode())
 
     def _pump(self, reading: int, kind: bytes) -> None:

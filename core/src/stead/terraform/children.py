@@ -27,7 +27,7 @@ from stead.terraform.options import EngineOptions
 from stead.terraform.serving.sockets import reattach
 
 _START_TIMEOUT = 60.0
-_POLL = 0.1
+_POLL = 100  # milliseconds
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -114,6 +114,8 @@ class ChildProcess:
         self.await_warm()
         collected = {b"O": _Lines(on_line), b"E": _Lines(lambda _: None)}
         stopped, limit = "", float("inf")
+        readable = select.poll()  # unlike select() it takes descriptors of any number
+        readable.register(self._control, select.POLLIN)
         self._tell(b"R", json.dumps(arguments).encode())
         while True:
             if not stopped and (stopped := stop()):
@@ -122,7 +124,7 @@ class ChildProcess:
             if time.monotonic() > limit:
                 self.kill()
                 return _outcome(-signal.SIGKILL, collected, stopped)
-            if not select.select([self._control], [], [], _POLL)[0]:
+            if not readable.poll(_POLL):
                 continue
             frame = receive(self._control)
             if frame is None:

@@ -13,7 +13,7 @@ from stead.terraform.errors import PlanFailed, caused_by
 _INIT_PREAMBLE = "Terraform encountered problems during initialisation"
 _MISSING_VARIABLE = re.compile(r'input variable "([^"]+)" is not set')
 _NAMED_VARIABLE = re.compile(r'\bvariable "([^"]+)"|\bvar\.([\w-]+)')
-_PROVIDER = re.compile(r"provider\s+(?:registry\s+\S+\s+)?\"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})\"?", re.IGNORECASE)
+_PROVIDER = re.compile(r'(?:provider|installing)\s+"?([a-z0-9.-]+(?:/[a-z0-9-]+){1,2})', re.IGNORECASE)
 _PROVIDER_SUMMARIES = (
     "Failed to query available provider packages",
     "Failed to install provider",
@@ -119,7 +119,9 @@ def _from_terraform(errors: Sequence[Diagnostic], stage: str, served: Sequence[s
     if missing:
         return provider_unavailable(missing[0], served)
     if first.file:
-        more = f" There are {len(errors) - 1} more errors in the build log." if len(errors) > 1 else ""
+        rest = len(errors) - 1
+        count = f"is {rest} more error" if rest == 1 else f"are {rest} more errors"
+        more = f" There {count} in the build log." if rest else ""
         return TemplateInvalid(f"{first.text}{more}", field=first.place, remedy=_remedy(first))
     return PlanFailed(first.text) if stage == "planning" else BuildFailure(first.text)
 

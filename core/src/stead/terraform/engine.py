@@ -48,7 +48,7 @@ class Engine:
         self._nursery = Nursery(options, tuple(self._providers))
 
     def close(self) -> None:
-        """End all processes that wait for a run."""
+        """End all processes, also those of runs that are not closed yet."""
         self._nursery.close()
 
     def run(

@@ -11,7 +11,6 @@ else needs to run.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from calendar import timegm
@@ -22,8 +21,10 @@ from stead.cli.files import read_or_empty, write_atomically
 from stead.cli.names import SUFFIX, Target
 from stead.cli.session import config_dir
 
-# A certificate is used again only while this part of its life is left: connecting takes time, clocks differ.
+# A certificate is used again for half of its life (connecting takes time, clocks differ), and for a minute at most:
+# a workspace may be deleted and made anew under the same name, and the certificate is for the one that was.
 _KEEP = 0.5
+_KEEP_SECONDS = 60.0
 _FIND_WINDOW = 60
 
 
@@ -61,7 +62,7 @@ def prepare(client: Client, host: str, target: Target) -> None:
     _trust(granted["host_ca"])
     path = certificate_file(host)
     write_atomically(path, granted["certificate"].strip().encode() + b"\n", mode=0o600)
-    good_for = max(_seconds_until(granted["expires_at"]), 0) * _KEEP
+    good_for = min(max(_seconds_until(granted["expires_at"]), 0) * _KEEP, _KEEP_SECONDS)
     stamp = time.time() + good_for - _FIND_WINDOW
     os.utime(path, (stamp, stamp))
 
@@ -132,8 +133,3 @@ def _seconds_until(stamp: str) -> float:
         return timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - time.time()
     except ValueError:
         return 0.0
-
-
-def describe(path: str) -> str:
-    """A path as JSON would quote it, for messages."""
-    return json.dumps(path)

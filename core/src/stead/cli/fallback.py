@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import sys
 import termios
 import threading
@@ -65,7 +66,7 @@ async def _session(connection: asyncssh.SSHClientConnection, command: str | None
     size = shutil.get_terminal_size()
     process = await connection.create_process(
         command,
-        stdin=sys.stdin.buffer,
+        stdin=_stdin(),
         stdout=sys.stdout.buffer,
         stderr=sys.stderr.buffer,
         encoding=None,
@@ -77,6 +78,13 @@ async def _session(connection: asyncssh.SSHClientConnection, command: str | None
             asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, _resize, process)
         result = await process.wait()
     return 255 if result.exit_status is None else result.exit_status
+
+
+def _stdin() -> object:
+    """Standard input as asyncssh can wait for it: a device that is no terminal, such as /dev/null, it cannot."""
+    if stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode) and not sys.stdin.isatty():
+        return asyncssh.DEVNULL
+    return sys.stdin.buffer
 
 
 def _resize(process: asyncssh.SSHClientProcess[bytes]) -> None:

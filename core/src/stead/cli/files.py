@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 
 
 def write_atomically(path: str, content: bytes, *, mode: int) -> None:
     """Replace ``path`` with ``content``; folders that are missing are made for this person alone."""
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(6)}")
+    temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.urandom(6).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -7,7 +7,7 @@ the names that the agent's host certificate carries.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stead.cli.failures import usage_error
 
@@ -16,8 +16,7 @@ SUFFIX = ".stead"
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A workspace, and which of its agents. ``owner`` and ``agent`` are None where they go without saying."""
 
     workspace: str

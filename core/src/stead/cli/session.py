@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stead.cli.failures import CliError, not_signed_in, usage_error
 from stead.cli.files import write_atomically
@@ -13,8 +13,7 @@ URL_VARIABLES = ("STEAD_URL", "CODER_URL")
 TOKEN_VARIABLES = ("STEAD_TOKEN", "STEAD_SESSION_TOKEN", "CODER_SESSION_TOKEN")
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """A server, and the token for it. ``saved`` tells whether it is the session file's."""
 
     url: str

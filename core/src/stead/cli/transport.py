@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from stead.cli.failures import Unreachable, usage_error
@@ -14,8 +14,7 @@ CONNECT_SECONDS = 10.0
 _PROXY_ANSWER_LIMIT = 16384
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a server listens, taken apart from its URL. ``prefix`` is the path below which it lives."""
 
     secure: bool

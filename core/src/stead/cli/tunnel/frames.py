@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -17,8 +17,7 @@ class ProtocolError(Exception):
     """The server sent what no WebSocket server may send."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     opcode: int
     payload: bytes
     final: bool = True

@@ -1,6 +1,7 @@
 """What plugins import. Nothing here imports the rest of Stead."""
 
 from stead.api.hookspecs import hookimpl
+from stead.api.identity import ExpectedInstance, Identity, IdentityRejected, InstanceIdentity, MemoryReplays, Replays
 from stead.api.records import (
     CredentialsReport,
     Event,
@@ -8,6 +9,7 @@ from stead.api.records import (
     OwnedResource,
     Platform,
     PlatformSpec,
+    Price,
     ProviderSpec,
     StarterTemplate,
     Trial,
@@ -16,11 +18,18 @@ from stead.api.records import (
 __all__ = [
     "CredentialsReport",
     "Event",
+    "ExpectedInstance",
+    "Identity",
+    "IdentityRejected",
+    "InstanceIdentity",
+    "MemoryReplays",
     "NoSettings",
     "OwnedResource",
     "Platform",
     "PlatformSpec",
+    "Price",
     "ProviderSpec",
+    "Replays",
     "StarterTemplate",
     "Trial",
     "hookimpl",

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from stead.api.errors import ProviderFailure
 
 if TYPE_CHECKING:
+    from stead.api.identity import InstanceIdentity, Replays
     from stead.api.provider import Provider
 
 
@@ -101,6 +102,23 @@ class Trial:
     listen: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Price:
+    """What a resource costs, from a price table of a known date.
+
+    :param hourly: per hour while it exists and runs.
+    :param as_of: date of the table, ``2026-01-31``.
+    """
+
+    hourly: float
+    as_of: str
+    currency: str = "USD"
+
+    @property
+    def daily(self) -> float:
+        return self.hourly * 24
+
+
 class Platform:
     """What a :class:`PlatformSpec`'s factory returns. Override what the platform can do."""
 
@@ -124,6 +142,11 @@ class Platform:
         """Remove one of :meth:`owned_resources`. Missing is success."""
         del resource
 
+    def price(self, type_name: str, attributes: Mapping[str, Any]) -> Price | None:
+        """What a resource with these attributes of a plan or state costs; ``None`` where that is not known."""
+        del type_name, attributes
+        return None
+
 
 @dataclass(frozen=True)
 class PlatformSpec:
@@ -131,6 +154,8 @@ class PlatformSpec:
 
     :param name: slug (``docker``).
     :param factory: called with an instance of ``settings``.
+    :param identity: called with an instance of ``settings`` and what remembers used documents, where agents can
+        prove which machine of this platform they run on.
     """
 
     name: str
@@ -139,6 +164,7 @@ class PlatformSpec:
     templates: tuple[StarterTemplate, ...] = ()
     settings: type[BaseModel] = NoSettings
     icon: str = ""
+    identity: Callable[[Any, Replays], InstanceIdentity] | None = None
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,12 @@ class Site:
     def again(self, workspace: Workspace, owner: User | None = None) -> Workspace:
         return workspaces.get(self.core, self.actor(owner), workspace.id)
 
+    def again_by_name(self, name: str) -> Workspace:
+        return workspaces.get(self.core, self.actor(), name)
+
+    def promote(self, template: Template, version: Any) -> None:
+        templates.promote(self.core, self.actor(), template.id, version.id)
+
     def build_next(self, lines: Sequence[str] = (), apps: bool = True, **_unused: Any) -> None:
         claimed = self.claim(JobKind.BUILD)
         loaded = work.load(self.core, claimed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from stead.api.errors import ProviderFailure, TemplateInvalid
 from stead.domain.states import AgentLifecycle, JobKind
 from stead.services import builds, jobs
@@ -41,7 +42,9 @@ def paths(site: Any) -> dict[str, str]:
     site.import_next()
     pages = ["/workspaces", "/workspaces?owner=all", "/workspaces?q=nothing-like-that", "/workspaces/new?choose=1"]
     pages += ["/templates/docker/workspace", "/templates", "/templates/new", "/templates/docker"]
-    pages += [f"/templates/docker/{tab}" for tab in ("parameters", "versions", "settings", "ask/delete", "versions/new")]
+    pages += [
+        f"/templates/docker/{tab}" for tab in ("parameters", "versions", "settings", "ask/delete", "versions/new")
+    ]
     pages += ["/settings", "/settings/tokens", "/settings/password", "/users", "/users/grace", "/users/new"]
     pages += ["/users/grace/ask/suspend", "/audit", "/deployment", "/nothing-here"]
     pages += [f"/workspaces/ada/{one}" for one in ("ready", "troubled", "stopped", "failed", "connecting", "building")]

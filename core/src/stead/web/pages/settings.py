@@ -19,6 +19,7 @@ from stead.web.pages.rendering import THEME_COOKIE, THEMES, page, problem_in
 
 blueprint = Blueprint("settings", __name__)
 
+_OWN_SCOPE = "all"  # others belong to workspaces, and come and go with them
 _DAY = 86_400.0
 _YEAR = 31_536_000
 LIFETIMES = ((7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year"))
@@ -116,7 +117,7 @@ def _tokens_page(
     return page(
         "settings/tokens.html",
         status,
-        tokens=tokens.list(current_core(), current_actor()),
+        tokens=[one for one in tokens.list(current_core(), current_actor()) if one.scope == _OWN_SCOPE],
         form=form,
         problems=problems,
         made=made,

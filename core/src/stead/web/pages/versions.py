@@ -14,20 +14,18 @@ from stead.api.errors import InvalidInput, SteadError
 from stead.domain import rbac
 from stead.domain.records import Template, TemplateVersion
 from stead.domain.states import BuildStatus
-from stead.services import builds, templates
+from stead.services import templates
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.failures import status_of
 from stead.web.pages import glance
-from stead.web.pages.builds import log_file
+from stead.web.pages.logs import first_lines
 from stead.web.pages.notices import redirect_saying
 from stead.web.pages.rendering import page, problem_in, wants_fragment
 
 blueprint = Blueprint("versions", __name__)
 
 _FORM_OVERHEAD = 256 * 1024  # what the other fields of the form may take
-_LINES_AT_FIRST = 200
-_CHUNK = 1000
 _VARIABLE = "variable."
 
 
@@ -150,7 +148,7 @@ def _version_page(
     version: TemplateVersion, form: Mapping[str, str], problems: dict[str, str], status: int = 200
 ) -> Response:
     core, actor = current_core(), current_actor()
-    lines = [] if wants_fragment() else builds.logs(core, actor, version.job.id, limit=_LINES_AT_FIRST)
+    lines = [] if wants_fragment() else first_lines(version.job.id)
     return page(
         "templates/part_version.html" if wants_fragment() else "templates/version.html",
         status,
@@ -164,15 +162,4 @@ def _version_page(
         proposed=request.args.get("name", ""),
         problems=problems,
         lines=lines,
-    )
-
-
-@blueprint.get("/template-versions/<version_id>/log.txt")
-@login_required
-def download(version_id: str) -> Response:
-    core, actor = current_core(), current_actor()
-    version = templates.version(core, actor, version_id)
-    return log_file(
-        f"import-{version.name}.log",
-        lambda after: builds.logs(core, actor, version.job.id, after=after, limit=_CHUNK),
     )

@@ -8,21 +8,21 @@ from flask import Blueprint, Response, redirect, request
 from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
-from stead.api.errors import SteadError
+from stead.api.errors import InvalidInput, SteadError
 from stead.domain.rbac import Action, Resource, allows
-from stead.domain.records import Agent, LogLine, Workspace
+from stead.domain.records import Workspace
 from stead.domain.states import Transition, WorkspaceStatus
-from stead.services import agents, builds, templates, workspaces
+from stead.services import builds, templates, workspaces
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.failures import status_of
 from stead.web.pages import glance
+from stead.web.pages.logs import first_agent_lines, first_lines
 from stead.web.pages.notices import redirect_saying
 from stead.web.pages.rendering import PAGE_SIZE, offset_of_page, page, problem_in, wants_fragment
 
 blueprint = Blueprint("workspaces", __name__)
 
-_LINES_AT_FIRST = 200
 _FILTERS = (
     ("", "All"),
     (WorkspaceStatus.RUNNING.value, "Running"),
@@ -77,18 +77,10 @@ def _overview(workspace: Workspace) -> dict[str, Any]:
         "state": glance.workspace_state(workspace),
         "problems": list(glance.problems(workspace)),
         "agents": glance.agents(workspace),
-        "build_lines": [] if wants_fragment() else _build_tail(build.job.id),
-        "agent_lines": {} if wants_fragment() else {a.id: _agent_tail(a) for a in glance.agents(workspace)},
+        "build_lines": [] if wants_fragment() else first_lines(build.job.id),
+        "agent_lines": {} if wants_fragment() else {a.id: first_agent_lines(a.id) for a in glance.agents(workspace)},
         "tab": "overview",
     }
-
-
-def _build_tail(job_id: str) -> list[LogLine]:
-    return builds.logs(current_core(), current_actor(), job_id, limit=_LINES_AT_FIRST)
-
-
-def _agent_tail(agent: Agent) -> list[LogLine]:
-    return agents.logs(current_core(), current_actor(), agent.id, limit=_LINES_AT_FIRST)
 
 
 @blueprint.get("/workspaces/<owner>/<name>/builds")
@@ -167,11 +159,20 @@ def change(owner: str, name: str, transition: str) -> BaseResponse:
         case "cancel":
             builds.cancel(core, actor, workspace.latest_build.id)
         case "delete":
-            orphan = request.form.get("orphan") == "yes"
-            builds.create(core, actor, workspace.id, Transition.DELETE, orphan=orphan)
+            _require_name(workspace)
+            builds.create(core, actor, workspace.id, Transition.DELETE)
         case _:
             return redirect(back)
     return redirect("/workspaces" if request.form.get("back") == "list" else back, 303)
+
+
+def _require_name(workspace: Workspace) -> None:
+    if request.form.get("confirm", "").strip() != workspace.name:
+        raise InvalidInput(
+            "The workspace was not deleted: the name that was typed is another one.",
+            field="confirm",
+            remedy=f"Go back and type {workspace.name}.",
+        )
 
 
 def _get(owner: str, name: str) -> Workspace:

@@ -1,11 +1,12 @@
-// <stead-log stream="ADDRESS" poll="ADDRESS" anchor="L">: a log of any length.
+// <stead-log stream="ADDRESS" lines="ADDRESS" anchor="L">: a log of any length.
 //
-// All lines are kept, but only the rows in view exist. Rows have one height, so a line's place is known without
+// What there is comes as one answer of JSON lines; what comes later, where the log has not ended, as events. All
+// lines are kept, but only the rows in view exist. Rows have one height, so a line's place is known without
 // measuring. It follows the end until somebody scrolls up, finds, and links to a line (#L120).
 import { overwritten, plain, runs } from "./ansi.js";
 import { Stream } from "./stream.js";
 
-const SPARE = 12;
+const SPARE = 6;
 
 class SteadLog extends HTMLElement {
   #lines = [];
@@ -27,18 +28,23 @@ class SteadLog extends HTMLElement {
     window.addEventListener("hashchange", this.onHash);
     this.sizes = new ResizeObserver(() => this.#draw());
     this.sizes.observe(this.view);
+    this.#begin();
+  }
+
+  async #begin() {
+    this.leaving = new AbortController();
+    const { signal } = this.leaving;
+    await this.#read(signal).catch(() => {});
+    if (signal.aborted || this.hasAttribute("ended")) return;
     this.#stream = new Stream({
       resume: () => withAfter(this.getAttribute("stream"), this.#last),
-      events: {
-        line: (line) => this.#take([line]),
-        lines: (lines) => this.#take(lines),
-        end: () => this.#end(),
-      },
-      fallback: () => this.#poll(),
+      events: { line: (line) => this.#take([line]), end: () => this.#end() },
+      fallback: () => this.#read(signal),
     });
   }
 
   disconnectedCallback() {
+    this.leaving?.abort();
     this.#stream?.close();
     this.sizes?.disconnect();
     cancelAnimationFrame(this.#frame);
@@ -54,6 +60,7 @@ class SteadLog extends HTMLElement {
     this.find = this.querySelector("[data-log-find]");
     this.foundText = this.querySelector("[data-log-found]");
     this.anchor = this.getAttribute("anchor") ?? "L";
+    this.longest = 0;
     this.space = document.createElement("div");
     this.space.className = "log-space";
     this.rows = document.createElement("div");
@@ -76,22 +83,28 @@ class SteadLog extends HTMLElement {
     for (const line of lines) {
       if (line.id <= this.#last) continue;
       this.#last = line.id;
+      this.longest = Math.max(this.longest, line.text.length);
       const index = this.#lines.push(line) - 1;
       if (this.#query && this.#matches(line)) this.#found.push(index);
     }
     this.#draw();
   }
 
-  async #poll() {
-    const address = this.getAttribute("poll");
-    if (!address) throw new Error("There is no other way to read this log.");
+  /** Everything after the last known line, shown as it arrives. */
+  async #read(signal) {
+    const response = await fetch(withAfter(this.getAttribute("lines"), this.#last), { signal });
+    if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
     for (;;) {
-      const response = await fetch(withAfter(address, this.#last), { headers: { Accept: "application/json" } });
-      if (!response.ok) throw new Error(`The server answered ${response.status}.`);
-      const { items } = await response.json();
-      this.#take(items);
-      if (!items.length) return;
+      const { value, done } = await reader.read();
+      const parts = (rest + (value ?? "")).split("\n");
+      rest = parts.pop();
+      this.#take(parts.map(parse));
+      if (done) break;
     }
+    this.read = true;
+    this.#draw();
   }
 
   #end() {
@@ -118,14 +131,19 @@ class SteadLog extends HTMLElement {
     if (this.hasAttribute("ended")) this.style.setProperty("--log-content", `${(total + 1) * this.height + 8}px`);
     if (this.#linked && this.#lines.some((line) => line.id === this.#linked)) this.#showLinked();
     else if (this.#following && total) this.view.scrollTop = total * this.height;
-    const first = Math.max(0, Math.floor(this.view.scrollTop / this.height) - SPARE);
-    const last = Math.min(total, Math.ceil((this.view.scrollTop + this.view.clientHeight) / this.height) + SPARE);
-    while (this.#rows.length < last - first) {
-      this.#rows.push(this.rows.appendChild(makeRow()));
+    const top = this.view.scrollTop;
+    const size = Math.ceil(this.view.clientHeight / this.height) + 2 * SPARE;
+    const first = Math.max(0, Math.floor(top / this.height) - SPARE);
+    const last = Math.min(total, first + size);
+    this.rows.style.width = `calc(${Math.min(this.longest, 20_000)}ch + 22rem)`;
+    while (this.#rows.length < size) this.#rows.push(this.rows.appendChild(makeRow()));
+    while (this.#rows.length > size) this.#rows.pop().remove();
+    // A line always has the same one of the rows, so scrolling a little changes only a few of them.
+    for (let at = first; at < first + size; at += 1) {
+      const row = this.#rows[at % size];
+      row.hidden = at >= last;
+      if (at < last) this.#fill(row, at);
     }
-    while (this.#rows.length > last - first) this.#rows.pop().remove();
-    for (let at = first; at < last; at += 1) this.#fill(this.#rows[at - first], at);
-    this.rows.style.transform = `translateY(${first * this.height}px)`;
     this.#tell(total);
   }
 
@@ -135,6 +153,7 @@ class SteadLog extends HTMLElement {
     const key = `${line.id}|${this.#query}|${current}|${this.shown === line.id}`;
     if (row.drawn === key) return;
     row.drawn = key;
+    row.style.top = `${index * this.height}px`;
     row.className = `log-row log-${line.level}`;
     row.classList.toggle("is-found", current);
     row.classList.toggle("is-linked", this.shown === line.id);
@@ -143,15 +162,17 @@ class SteadLog extends HTMLElement {
     number.href = `#${this.anchor}${line.id}`;
     time.textContent = clock(line.at);
     const before = this.#lines[index - 1];
-    source.textContent = before && before.source === line.source && row !== this.#rows[0] ? "" : line.source;
-    text.replaceChildren(...pieces(line.text, this.#query));
+    source.textContent = before?.source === line.source ? "" : line.source;
+    const found = pieces(line.text, this.#query);
+    if (found.length === 1 && typeof found[0] === "string") text.textContent = found[0];
+    else text.replaceChildren(...found);
   }
 
   #tell(total) {
     if (this.count) this.count.textContent = total === 1 ? "1 line" : `${total.toLocaleString("en-US")} lines`;
     if (this.wait) {
       this.wait.hidden = total > 0;
-      if (!total && this.hasAttribute("ended")) this.wait.textContent = "Nothing was written.";
+      if (!total && this.read && this.hasAttribute("ended")) this.wait.textContent = "Nothing was written.";
     }
     this.follow?.setAttribute("aria-pressed", String(this.#following));
     this.#tellFound();
@@ -312,6 +333,11 @@ const pad = (number) => String(number).padStart(2, "0");
 function clock(iso) {
   const at = new Date(iso);
   return `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+}
+
+function parse(text) {
+  const [id, at, level, source, words] = JSON.parse(text);
+  return { id, at, level, source, text: words };
 }
 
 function withAfter(address, after) {

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -265,7 +266,10 @@ def test_the_death_of_terraform_is_told(bench: Workbench) -> None:
             run.apply()
 
 
-def test_nothing_is_left_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_nothing_is_left_when_the_server_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = Path(tempfile.mkdtemp(dir="/tmp", prefix="t"))  # short: it holds sockets
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     script = tmp_path / "server.py"
     script.write_text(
         "import sys, time, pathlib\n"
@@ -280,6 +284,11 @@ def test_nothing_is_left_when_the_server_is_killed(tmp_path: Path) -> None:
     server.kill()
     server.wait()
     eventually(lambda: not _runs(child), timeout=10)
+    assert list(temporary.iterdir()) != []
+    with workbench(tmp_path, EngineOptions(warm=0)) as bench:
+        assert list(temporary.iterdir()) == [bench.engine._nursery.folder]
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
 
 
 def _runs(pid: int) -> bool:

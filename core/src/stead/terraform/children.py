@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -27,6 +28,8 @@ from stead.terraform.options import EngineOptions
 from stead.terraform.serving.sockets import reattach
 
 _START_TIMEOUT = 60.0
+_PREFIX = "stead-tf-"
+_ALIVE = "alive"
 _POLL = 100  # milliseconds
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -186,7 +189,11 @@ class Nursery:
     """
 
     def __init__(self, options: EngineOptions, addresses: tuple[str, ...]) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="stead-"))
+        _sweep_folders()
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._alive = (self.folder / "new").open("w", encoding="utf-8")
+        fcntl.flock(self._alive, fcntl.LOCK_EX)
+        (self.folder / "new").rename(self.folder / _ALIVE)  # nobody sees it before it is locked
         self._options = options
         self._addresses = addresses
         self._ready: deque[ChildProcess] = deque()
@@ -231,3 +238,12 @@ class Nursery:
             while self._ready:
                 self._ready.popleft().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._alive.close()
+
+
+def _sweep_folders() -> None:
+    """Remove the folders of servers that were killed. The kernel takes a dead process's lock away."""
+    for alive in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_ALIVE}"):
+        with contextlib.suppress(OSError), alive.open("r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(alive.parent, ignore_errors=True)

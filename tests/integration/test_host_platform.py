@@ -366,6 +366,17 @@ def test_a_workspace_that_died_is_started_again(starter: tuple[TemplateRunner, s
     runner.destroy(template)
 
 
+def test_what_runs_can_be_ended_after_the_platform_was_turned_off(starter: tuple[TemplateRunner, str]) -> None:
+    runner, template = starter
+    runner.apply(template)
+    pid = runner.attributes("host_workspace.main")["pid"]
+    runner.apply(template, transition="stop", allow_host=False)
+    assert not running(pid)
+    with pytest.raises(SteadError, match="The host platform is off"):
+        runner.apply(template, allow_host=False)
+    assert not runner.destroy(template, allow_host=False).document.resources
+
+
 def test_an_import_says_that_the_platform_is_off(starter: tuple[TemplateRunner, str]) -> None:
     runner, template = starter
     with pytest.raises(SteadError, match="The host platform is off"):

@@ -44,12 +44,13 @@ class HostWorkspace(Resource, name="host_workspace"):
     running: bool = attribute(computed=True, description="Whether the first process is there.")
 
     def plan(self, context: Context, plan: Plan) -> None:
-        require_permission(context)
-        if plan.action == "create":
-            context.warn("The workspace will not be isolated", _warning(self.name, host(context)), field="name")
         if plan.prior is not None and plan.prior.running is False:
             self.running = True
             plan.require_replace("running")
+        if plan.action == "create":
+            context.warn("The workspace will not be isolated", _warning(self.name, host(context)), field="name")
+        if plan.action != "none" or plan.replacing:
+            require_permission(context)
 
     def create(self, context: Context) -> None:
         require_permission(context)
@@ -119,8 +120,8 @@ class HostHome(Resource, name="host_home"):
     path: str = attribute(computed=True)
 
     def plan(self, context: Context, plan: Plan) -> None:
-        del plan
-        require_permission(context)
+        if plan.action != "none":
+            require_permission(context)
 
     def create(self, context: Context) -> None:
         require_permission(context)

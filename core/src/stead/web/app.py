@@ -9,6 +9,7 @@ from flask import Flask
 from stead.web.auth import init_auth
 from stead.web.context import CORE
 from stead.web.csrf import init_csrf
+from stead.web.extensions import register_plugin_blueprints
 from stead.web.failures import init_failures
 from stead.web.headers import init_headers
 from stead.web.incoming import BoundedRequest, KeepEncodedSlashes
@@ -48,5 +49,6 @@ def create_app(core: Core) -> Flask:
     init_failures(app)
     register_rest(app)
     register_pages(app)
+    register_plugin_blueprints(app, core)
     app.wsgi_app = KeepEncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     return app

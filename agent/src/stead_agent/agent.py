@@ -28,6 +28,7 @@ from stead_agent.streams.parked import Targets
 from stead_agent.streams.pool import Ticket
 from stead_agent.streams.transports import Transports
 from stead_agent.streams.tunnel import TunnelOffer, read_offer
+from stead_agent.tasks import background
 from stead_agent.users import current_user
 from stead_agent.watchers import Watchers
 
@@ -194,14 +195,9 @@ class Agent:
         self._lifecycle.enter(await self._scripts.run_on_start(manifest.scripts, self._workspace.gate))
 
     def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.create_task(coroutine)
+        task = background(coroutine, "a part of the agent")
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a part of the agent failed", exc_info=task.exception())
+        task.add_done_callback(self._tasks.discard)
 
 
 def run_agent(settings: AgentSettings, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> int:

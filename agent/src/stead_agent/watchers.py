@@ -21,6 +21,7 @@ from stead_agent.processes import spawn_with_pipes
 from stead_agent.pump import FdReader
 from stead_agent.resources import Cpu, Resources
 from stead_agent.ssh.workspace import Workspace
+from stead_agent.tasks import background
 
 MAX_VALUE = 2048  # bytes
 DEFAULT_TIMEOUT = 5
@@ -69,8 +70,7 @@ class Watchers:
             if key in self._tasks:
                 coroutine.close()
             else:
-                self._tasks[key] = asyncio.create_task(coroutine)
-                self._tasks[key].add_done_callback(_report_failure)
+                self._tasks[key] = background(coroutine, "a watcher")
 
     def stop(self) -> None:
         for task in self._tasks.values():
@@ -218,8 +218,3 @@ def _cut(value: bytes) -> str:
     """At most :data:`MAX_VALUE` bytes of UTF-8, cut between characters."""
     text = value.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}").encode()
     return text[:MAX_VALUE].decode("utf-8", "ignore")
-
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a watcher failed", exc_info=task.exception())

@@ -12,6 +12,7 @@ from stead_agent.backoff import Backoff
 from stead_agent.errors import AgentError
 from stead_agent.log import log
 from stead_agent.streams.parked import Targets, await_header, introduce, serve_taken
+from stead_agent.tasks import background
 
 Dial = Callable[[], Awaitable[socket.socket]]
 
@@ -58,7 +59,7 @@ class StreamPool:
         """Park streams with ``ticket``; those that are parked with an older one are given up."""
         self.stop()
         self.alive.clear()
-        self._slots = [asyncio.create_task(self._slot(ticket)) for _ in range(ticket.parked)]
+        self._slots = [background(self._slot(ticket), f"a parked {self._name} stream") for _ in range(ticket.parked)]
 
     def stop(self) -> None:
         """Give up all parked streams; taken ones go on."""
@@ -97,7 +98,7 @@ class StreamPool:
         except BaseException:
             sock.close()
             raise
-        task = asyncio.create_task(self._serve(sock, header))
+        task = background(self._serve(sock, header), f"a {self._name} stream")
         self._taken.add(task)
         task.add_done_callback(self._taken.discard)
 

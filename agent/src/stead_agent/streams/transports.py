@@ -17,6 +17,7 @@ from stead_agent.streams.parked import Targets
 from stead_agent.streams.pool import StreamPool, Ticket
 from stead_agent.streams.tunnel import TunnelKey, TunnelOffer, TunnelProcess, find_program
 from stead_agent.streams.websocket import WebSocketDialer
+from stead_agent.tasks import background
 
 FIRST_ANSWER = 5.0  # seconds for a new tunnel to carry a stream
 SILENCE = 12.0  # seconds without a ping on any parked stream
@@ -70,7 +71,7 @@ class Transports:
         if self._tunnel is not None:
             self._tunnel.start(ticket)
         if self._fallback_task is None:
-            self._fallback_task = asyncio.create_task(self._watch())
+            self._fallback_task = background(self._watch(), "choosing transports")
 
     def offer(self, offer: TunnelOffer | None) -> None:
         """The control plane's tunnel came up, or changed its address, or went."""
@@ -81,7 +82,7 @@ class Transports:
         if offer is None or changed:
             self._stop_tunnel()
         if offer is not None and self._tunnel_task is None:
-            self._tunnel_task = asyncio.create_task(self._keep_tunnel())
+            self._tunnel_task = background(self._keep_tunnel(), "the tunnel")
 
     async def close(self) -> None:
         self._stop_tunnel()

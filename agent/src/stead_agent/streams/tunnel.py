@@ -225,7 +225,7 @@ class TunnelProcess:
         home = self._key.path.parent
         env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "TAILCAT_DERPMAP_URL": self._offer.derp_map_url}
         # The last one is the program's own, to see how a workspace fares without a direct path.
-        for name in (*PROXY_VARIABLES, "TS_DEBUG_ALWAYS_USE_DERP"):
+        for name in PASSED_ON:
             if name in os.environ:
                 env[name] = os.environ[name]
         if self._offer.pin_ca:

@@ -29,7 +29,7 @@ from stead_agent.streams.sockets import wait_readable
 START_TIMEOUT = 10.0
 KEY_TIMEOUT = 10.0
 STOP_GRACE = 2.0
-LISTENING = re.compile(rb"^forwarding (127\.0\.0\.1|\[::1\]):(\d+) ->", re.MULTILINE)
+LISTENING = re.compile(rb"forwarding (127\.0\.0\.1|\[::1\]):(\d+) ->")
 DIRECT = re.compile(rb"now using (\S+)")
 PR_SET_PDEATHSIG = 1
 PASSED_ON = (

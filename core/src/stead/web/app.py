@@ -12,7 +12,7 @@ from stead.web.csrf import init_csrf
 from stead.web.extensions import register_plugin_blueprints
 from stead.web.failures import init_failures
 from stead.web.headers import init_headers
-from stead.web.incoming import BoundedRequest, KeepEncodedSlashes
+from stead.web.incoming import BoundedRequest, KeepEncodedSlashes, ReadChunkedBodies
 from stead.web.pages import register_pages
 from stead.web.rest import register_rest
 
@@ -50,5 +50,5 @@ def create_app(core: Core) -> Flask:
     register_rest(app)
     register_pages(app)
     register_plugin_blueprints(app, core)
-    app.wsgi_app = KeepEncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ReadChunkedBodies(KeepEncodedSlashes(app.wsgi_app))  # type: ignore[method-assign]
     return app

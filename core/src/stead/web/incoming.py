@@ -1,4 +1,4 @@
-"""How requests come in: uploads go to a file as they arrive, and ``%2F`` in a path stays one segment."""
+"""How requests come in: bodies in chunks, uploads straight to a file, and ``%2F`` in a path as one segment."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ class KeepEncodedSlashes:
         raw = _raw_path(environ)
         if "%2f" in raw.lower():
             environ["PATH_INFO"] = _decode_but_slashes(raw)
+        return self.app(environ, start_response)
+
+
+class ReadChunkedBodies:
+    """Middleware: a body of no announced length is read to its end.
+
+    Without it, a body in chunks would count as none. Only an ASGI server in front promises that reading ends.
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self.app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "asgi.scope" in environ and "CONTENT_LENGTH" not in environ:
+            environ["wsgi.input_terminated"] = True
         return self.app(environ, start_response)
 
 

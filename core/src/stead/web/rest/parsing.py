@@ -11,7 +11,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from werkzeug.datastructures import MultiDict
 
-from stead.api.errors import InvalidInput
+from stead.api.errors import InvalidInput, TooLarge
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,13 +27,22 @@ def parse_body(model: type[Model]) -> Model:
 
     :raises InvalidInput: it is not JSON, not an object, or a field is wrong.
     """
-    raw = request.get_data(cache=True)
+    raw = _body()
     if raw and not request.is_json:
         raise InvalidInput(
             f"The body is {request.mimetype or 'of no type'}, but this address takes JSON.",
             remedy="Send it with Content-Type: application/json.",
         )
     return validate(model, _object(raw))
+
+
+def _body() -> bytes:
+    raw = request.get_data(cache=True)
+    bound = request.max_content_length
+    if request.content_length is None and bound is not None and len(raw) >= bound:
+        # Werkzeug cuts a body of no announced length off at the bound, and says nothing.
+        raise TooLarge(f"The body is larger than the {bound} bytes that this address takes.")
+    return raw
 
 
 def _object(raw: bytes) -> dict[str, Any]:

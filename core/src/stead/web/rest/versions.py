@@ -61,7 +61,8 @@ class StarterVersion(VersionFields):
 )
 def create_version() -> TemplateVersion:
     """A form with the part ``archive`` (tar, tar.gz, tar.zst or zip), or JSON that names a starter."""
-    request.max_content_length = current_core().settings.max_request_bytes + _FORM_OVERHEAD
+    settings = current_core().settings
+    request.max_content_length = min(settings.max_request_bytes, settings.max_archive_bytes + _FORM_OVERHEAD)
     if request.mimetype not in _FORMS:
         return _from_starter(parse_body(StarterVersion))
     if "starter" in request.form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import peewee
 import pytest
@@ -95,14 +96,19 @@ def test_a_newer_database_is_refused(database: Database) -> None:
         database.migrate()
 
 
+def _insert_all(database: Database, values: list[Any]) -> None:
+    with database.write():
+        for value in values:
+            if isinstance(value, type):
+                raise value
+            MetaRow.insert(name="same", value=value).execute()
+
+
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     database.migrate()
-    with pytest.raises(ZeroDivisionError), database.write():
-        MetaRow.insert(name="a", value="1").execute()
-        raise ZeroDivisionError
-    with pytest.raises(Conflict), database.write():
-        MetaRow.insert(name="b", value="1").execute()
-        MetaRow.insert(name="b", value="2").execute()
+    for values, failure in ((["1", ZeroDivisionError], ZeroDivisionError), (["1", "2"], Conflict)):
+        with pytest.raises(failure):
+            _insert_all(database, values)
     with database.read():
         assert MetaRow.select().count() == 0
 

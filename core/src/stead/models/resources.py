@@ -47,6 +47,7 @@ class AgentRow(Table):
     settings = JsonField(default=dict)
     version = peewee.CharField(max_length=64, default="")
     boot_id = peewee.CharField(max_length=64, default="")
+    log_size = peewee.IntegerField(default=0)
     created_at = TimeField()
     first_connected_at = TimeField(null=True)
     last_connected_at = TimeField(null=True)

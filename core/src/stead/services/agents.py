@@ -158,26 +158,30 @@ def append_logs(core: Core, actor: Actor, agent_id: str, lines: Sequence[NewLine
     if not lines:
         return
     with core.change(actor) as change:
-        room = core.settings.agent_log_bytes - store.log_size(agent_id)
-        kept = _within(lines, room)
+        size = store.log_size(agent_id)
+        kept, size = _within(lines, size, core.settings.agent_log_bytes)
         if kept:
+            store.update_agent(agent_id, log_size=size)
             last = store.append_log(agent_id, kept)
             change.announce(f"agent:{stored.agent.id}", log=last)
 
 
-def _within(lines: Sequence[NewLine], room: int) -> list[NewLine]:
-    """The lines that fit; the first that does not is replaced by a note, and nothing follows it."""
+def _within(lines: Sequence[NewLine], size: int, bound: int) -> tuple[list[NewLine], int]:
+    """The lines that fit, and the size of the log with them.
+
+    The first line that does not fit is replaced by a note, after which the log counts as full.
+    """
     kept: list[NewLine] = []
     for line in lines:
-        if room <= 0:
+        if size >= bound:
             break
         text = line.text.replace("\x00", "")[:LONGEST_LINE]
-        room -= max(1, len(text))
-        if room <= 0:
+        size += max(1, len(text))
+        if size > bound:
             kept.append(NewLine(line.at, "warn", line.source[:64], "The log is full; what follows is not kept."))
-            break
+            return kept, bound
         kept.append(NewLine(line.at, line.level[:8], line.source[:64], text))
-    return kept
+    return kept, size
 
 
 def logs(core: Core, actor: Actor, agent_id: str, after: int = 0, limit: int = 1000) -> tuple[LogLine, ...]:

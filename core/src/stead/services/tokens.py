@@ -12,6 +12,7 @@ from stead.services.core import Core, new_id
 from stead.store import credentials
 
 DEFAULT_LIFETIME = 30 * 86400.0
+SCOPE = "all"  # of tokens that people make; those of workspaces are none of them
 
 
 def create(core: Core, actor: Actor, name: str, lifetime: float | None = None) -> tuple[Token, str]:
@@ -31,7 +32,7 @@ def create(core: Core, actor: Actor, name: str, lifetime: float | None = None) -
         id=new_id(),
         user_id=actor.user_id,
         name=_check_name(name),
-        scope="all",
+        scope=SCOPE,
         created_at=now,
         expires_at=now + timedelta(seconds=seconds),
     )
@@ -55,7 +56,7 @@ def list(core: Core, actor: Actor, user: str = "me") -> tuple[Token, ...]:  # no
     owner = users.get(core, actor, user)
     rbac.require(actor, rbac.Resource.TOKEN, rbac.Action.READ, owner.id)
     with core.database.read():
-        return tuple(credentials.tokens_of(owner.id))
+        return tuple(token for token in credentials.tokens_of(owner.id) if token.scope == SCOPE)
 
 
 def delete(core: Core, actor: Actor, ref: str) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import peewee
-
 from stead.domain.records import Agent, App, LogLine, Resource, Script
 from stead.domain.states import AgentLifecycle, AgentStatus, AppHealth
 from stead.models import AgentLogRow, AgentRow, AppRow, ResourceRow, ScriptRow, ScriptRunRow, WorkspaceRow
@@ -193,8 +191,7 @@ def insert_script_run(
 
 def log_size(agent_id: str) -> int:
     """Characters of log that are stored for the agent."""
-    query = AgentLogRow.select(peewee.fn.SUM(peewee.fn.LENGTH(AgentLogRow.text)))
-    return int(query.where(AgentLogRow.agent_id == agent_id).scalar() or 0)
+    return int(AgentRow.select(AgentRow.log_size).where(AgentRow.id == agent_id).scalar() or 0)
 
 
 def append_log(agent_id: str, lines: Sequence[NewLine]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stead.terraform.journal import JournalEntry
-from stead.testing.terraform import Workbench, workbench
+from stead.testing.terraform import LAB, Workbench, workbench
 
 FULL = """
 resource "lab_thing" "a" {
@@ -119,6 +119,41 @@ def test_a_default_comes_back_when_the_template_no_longer_sets_the_value(bench: 
     attributes = resource["instances"][0]["attributes"]
     assert attributes["size"] == 3
     assert attributes["tags"] == [{"key": "k", "value": "none"}]
+
+
+@pytest.mark.parametrize(
+    ("written", "ports"),
+    [
+        ('ports {\n number = 1\n}\nports {\n number = 2\n protocol = "udp"\n}', [(1, None), (2, "udp")]),
+        ('ports = [{ number = 3, protocol = "tcp" }]', [(3, "tcp")]),
+        ("ports = []", []),
+        ("", [(80, None)]),
+    ],
+)
+def test_objects_may_be_written_as_blocks(bench: Workbench, written: str, ports: list[object]) -> None:
+    template = f'resource "lab_crate" "a" {{\n {written}\n}}'
+    result = bench.apply(template + '\noutput "o" {\n value = lab_crate.a.ports\n}')
+    assert [(port["number"], port["protocol"]) for port in result.outputs["o"]] == ports
+    assert not bench.plan(template, state=result.state).has_changes
+
+
+def test_versions_and_locks_of_the_original_do_not_matter(bench: Workbench) -> None:
+    source = bench.source(LAB.replace('"example/lab"', '"example/lab"\n version = "~> 99.1"'), "")
+    (source / ".terraform.lock.hcl").write_text(
+        'provider "registry.terraform.io/example/lab" {\n  version     = "99.1.4"\n'
+        '  constraints = "~> 99.1"\n  hashes = [\n    "h1:AAAA",\n  ]\n}\n'
+    )
+    (source / "more1.tf").write_text('resource "lab_thing" "a" {\n name = "n"\n}')
+    assert b"thing-1" in bench.apply(source).state
+
+
+def test_state_and_modules_of_an_authors_own_run_are_not_taken(bench: Workbench) -> None:
+    source = bench.source(LAB)
+    (source / "terraform.tfstate").write_text('{"version": 4, "serial": 9, "lineage": "x", "resources": []}')
+    (source / ".terraform").mkdir()
+    (source / ".terraform" / "environment").write_text("production")
+    result = bench.apply(source)
+    assert json.loads(result.state)["lineage"] != "x"
 
 
 def test_a_cosmetic_difference_is_no_change(bench: Workbench) -> None:

@@ -19,6 +19,7 @@ from stead.api.errors import (
     BuildFailure,
     BuildTimedOut,
     InvalidInput,
+    LeaseLost,
     ProviderUnavailable,
     QuotaExceeded,
     SteadError,
@@ -26,7 +27,7 @@ from stead.api.errors import (
 )
 from stead.terraform.engine import EngineOptions
 from stead.terraform.errors import ApplyFailed, PlanFailed
-from stead.testing.terraform import Faults, Workbench, out_of_quota, workbench
+from stead.testing.terraform import Faults, MemoryJournal, Workbench, out_of_quota, workbench
 from stead.testing.waiting import eventually
 
 THING = 'resource "lab_thing" "a" {\n name = "n"\n}'
@@ -179,6 +180,22 @@ def test_a_bug_of_a_provider_shows_its_class_and_no_more(bench: Workbench) -> No
     assert "example/lab has a bug: KeyError" in error.message
     assert "hunter2" not in str(error)
     assert "hunter2" not in bench.log.text
+
+
+class LostJournal(MemoryJournal):
+    """The lease is lost while something is being made."""
+
+    def created(self, key: str, identity: str, state_json: str) -> None:
+        raise LeaseLost("Another provisioner owns the build now.")
+
+
+def test_who_lost_the_lease_keeps_the_intention_in_the_journal(bench: Workbench) -> None:
+    bench.journal = LostJournal()
+    error = failure(bench, THING)
+    assert isinstance(error, ApplyFailed)
+    assert error.reason == "lease_lost"
+    assert [entry["status"] for entry in bench.journal.entries.values()] == ["intended"]
+    assert b"thing-1" not in (error.state or b"")
 
 
 def test_a_failed_delete_keeps_the_resource(bench: Workbench) -> None:

@@ -10,6 +10,7 @@ from stead.api.provider import (
     Nesting,
     ObjectSchema,
     Plan,
+    Provider,
     Resource,
     Unknown,
     attribute,
@@ -17,6 +18,7 @@ from stead.api.provider import (
 )
 from stead.terraform.serving import lifecycle
 from stead.terraform.serving.planning import planned
+from stead.terraform.serving.schemas import provider_schema
 
 
 class Rule(BlockSchema):
@@ -183,3 +185,15 @@ def test_the_plan_hook_sees_the_action_and_may_decide() -> None:
     assert seen == [("create", frozenset()), ("none", frozenset()), ("update", frozenset({"text"}))]
     assert change.replacing == {"text"}
     assert change.raw["other"] is Unknown
+
+
+def test_objects_as_blocks_and_nested_attributes_do_not_mix() -> None:
+    class Mixed(Resource, name="mixed"):
+        one: list[Size] | None = attribute(optional=True, as_blocks=True)
+        two: Size | None = attribute(optional=True)
+
+    class Lab(Provider, address="example/mixed", resources=[Mixed]):
+        """Cannot be served."""
+
+    with pytest.raises(TypeError, match="Mixed has objects with as_blocks beside"):
+        provider_schema(Lab)

@@ -129,6 +129,11 @@ class Point(ObjectSchema):
     name: str | None = attribute(computed=True)
 
 
+class Port(ObjectSchema):
+    number: int = attribute(required=True)
+    protocol: str | None = attribute(optional=True)
+
+
 class Thing(Resource, name="lab_thing", version=1):
     """Has an attribute or block of every kind."""
 
@@ -195,6 +200,25 @@ class Thing(Resource, name="lab_thing", version=1):
         return {**state, "name": state.get("title", state.get("name"))} if version == 0 else state
 
 
+class Crate(Resource, name="lab_crate", virtual=True):
+    """Has objects that may be written as blocks, and no ``update``."""
+
+    id: str = attribute(computed=True)
+    ports: list[Port] | None = attribute(optional=True, computed=True, as_blocks=True)
+
+    def create(self, context: Context) -> None:
+        context.check()
+        self.id = "crate"
+        self.ports = self.ports if isinstance(self.ports, list) else [Port(number=80)]
+
+    def read(self, context: Context) -> bool:
+        context.check()
+        return True
+
+    def delete(self, context: Context) -> None:
+        context.check()
+
+
 class Reading(DataSource, name="lab_reading"):
     """Says which of the provider's configurations it was asked through."""
 
@@ -212,7 +236,7 @@ def shout(text: str, times: int) -> str:
     return text.upper() * times
 
 
-class Lab(Provider, address="example/lab", resources=[Thing], data_sources=[Reading], functions=[shout]):
+class Lab(Provider, address="example/lab", resources=[Thing, Crate], data_sources=[Reading], functions=[shout]):
     """A provider whose platform is a dict."""
 
     where: str = attribute(default="here")

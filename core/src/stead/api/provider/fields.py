@@ -128,7 +128,8 @@ def attribute(
     :param exactly_one_of: names of which, together with this one, exactly one must be set.
     :param required_with: names of siblings that must be set where this one is.
     :param write_only: the value reaches ``create`` and ``update`` but is never stored.
-    :param as_blocks: for lists and sets of objects: may also be written as blocks.
+    :param as_blocks: for lists and sets of objects: may also be written as blocks. It takes all objects of a
+        class or none.
     :param normalize: ``normalize(prior, planned)`` is true where the difference is cosmetic.
     :param name: Terraform's name, where it is no Python name or hides a method.
     """

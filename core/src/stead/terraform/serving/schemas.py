@@ -60,6 +60,7 @@ def _data_source(kind: type[DataSource]) -> pb.Schema:
 
 def _block(model: type[Model], *, deprecated: bool = False) -> pb.Schema.Block:
     schema = model.schema()
+    _check_objects(model)
     return pb.Schema.Block(
         attributes=[_attribute(attribute) for attribute in schema.attributes.values()],
         block_types=[_nested(block) for block in schema.blocks.values()],
@@ -67,6 +68,14 @@ def _block(model: type[Model], *, deprecated: bool = False) -> pb.Schema.Block:
         description_kind=pb.MARKDOWN,
         deprecated=deprecated,
     )
+
+
+def _check_objects(model: type[Model]) -> None:
+    """Terraform takes blocks for attributes only in schemas that have no nested attributes."""
+    attributes = model.schema().attributes.values()
+    mixed = any(item.as_blocks for item in attributes) and any(map(nested_object, attributes))
+    if mixed:
+        raise TypeError(f"{model.__name__} has objects with as_blocks beside objects without")
 
 
 def _nested(block: Block) -> pb.Schema.NestedBlock:

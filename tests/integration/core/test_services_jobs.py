@@ -22,6 +22,7 @@ from stead.store.journal import EntryStatus, JournalEntry
 
 def tfstate(serial: int, *keys: str) -> bytes:
     """A state file that holds resources with these journal keys."""
+
     def instance(key: str) -> dict[str, Any]:
         return {"attributes": {"id": key}, "private": base64.b64encode(json.dumps({"key": key}).encode()).decode()}
 

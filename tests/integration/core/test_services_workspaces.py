@@ -169,9 +169,7 @@ def test_parameters_presets_and_defaults(core: Core, owner: Actor, make_template
     assert again.parameters == {"size": "4", "region": "us"}
 
 
-def test_a_restart_is_a_stop_and_then_a_start(
-    core: Core, owner: Actor, make_template: Callable[..., Template]
-) -> None:
+def test_a_restart_is_a_stop_and_then_a_start(core: Core, owner: Actor, make_template: Callable[..., Template]) -> None:
     make_template("box", parameters=(SIZE,))
     workspaces.create(core, owner, "box", "dev", {"size": "4"})
     run(core)
@@ -442,9 +440,7 @@ def test_a_start_gives_the_owner_a_token_that_a_stop_takes(
     assert tokens.list(core, owner) == ()
 
 
-def test_states_are_sealed_one_for_each_build(
-    core: Core, owner: Actor, make_template: Callable[..., Template]
-) -> None:
+def test_states_are_sealed_one_for_each_build(core: Core, owner: Actor, make_template: Callable[..., Template]) -> None:
     make_template("box")
     workspaces.create(core, owner, "box", "dev")
     first = run(core, state=b'{"serial": 1, "secret": "hunter2"}')

@@ -169,3 +169,20 @@ def test_an_interrupt_ends_a_command_and_not_the_build(user: Any, template: str)
     if restarting.stdout is not None:
         restarting.stdout.close()
     eventually(lambda: user.json("show", "kept")["latest_build"]["job"]["status"] == "succeeded", 30, what="the build")
+
+
+def test_the_shell_completes_commands_and_names(user: Any, template: str) -> None:
+    user.ok("create", "tabbed", "-t", template, "-p", "size=1", "--no-wait")
+
+    def complete(words: str, index: int) -> list[str]:
+        result = user.run(_STEAD_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(index))
+        return [line.partition(",")[2] for line in result.out.splitlines() if line]
+
+    assert complete("stead templ", 1) == ["templates"]
+    assert complete("stead ssh ta", 2) == ["tabbed"]
+    assert complete("stead create x -t box", 4) == [template]
+    assert complete("stead ssh nothing", 2) == []
+
+
+def test_the_format_can_be_chosen_by_a_variable(user: Any) -> None:
+    assert user.ok("list", STEAD_OUTPUT="json").json == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stead.services import authentication, users
-from stead.web.auth import SESSION_COOKIE, safe_return_path
+from stead.web.auth import SESSION_COOKIE, safe_return_path, sign_in
 from stead.web.csrf import csrf_token
 
 
@@ -25,6 +25,28 @@ def test_a_session_cookie_signs_in(world: Any) -> None:
     client = world.client()
     client.set_cookie(SESSION_COOKIE, _session(world))
     assert client.get("/api/v2/users/me").json["username"] == "member"
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_the_session_cookie_is_kept_from_scripts_and_other_sites(world: Any, secure: bool) -> None:
+    user = users.get(world.core, world.actor("member"), "me")
+    with world.app.test_request_context(base_url="https://stead.test" if secure else "http://stead.test"):
+        response = world.app.response_class()
+        sign_in(response, user)
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith(f"{SESSION_COOKIE}=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Path=/" in cookie
+    assert ("Secure" in cookie) is secure
+    assert f"Max-Age={int(world.core.settings.session_lifetime)}" in cookie
+
+
+def test_https_is_kept_to(world: Any) -> None:
+    plain = world.client().get("/api/v2/buildinfo")
+    assert "Strict-Transport-Security" not in plain.headers
+    secure = world.client().get("/api/v2/buildinfo", base_url="https://stead.test")
+    assert "max-age=" in secure.headers["Strict-Transport-Security"]
 
 
 def test_a_closed_session_signs_nobody_in(world: Any) -> None:

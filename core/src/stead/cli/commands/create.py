@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stead.cli import suggestions
 from stead.cli.client import Client, Json, pages, segment
 from stead.cli.failures import CliError, usage_error
 from stead.cli.here import client
@@ -16,7 +17,9 @@ from stead.cli.progress import finish_build, wait_until_ready
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--template", "-t", metavar="NAME", help="Template to build it from.")
+@click.option(
+    "--template", "-t", metavar="NAME", shell_complete=suggestions.templates, help="Template to build it from."
+)
 @click.option("--version", "version_name", help="Version of the template other than the active one.")
 @click.option("--parameter", "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="Value of a parameter.")
 @click.option("--preset", help="Preset of the template.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from stead.cli import suggestions
 from stead.cli.certificates import drop_certificates
 from stead.cli.client import Client, Json, segment
 from stead.cli.here import client
@@ -22,7 +23,7 @@ _PARAMETERS = click.option(
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @_PARAMETERS
 @click.option("--update", is_flag=True, help="Use the template's active version from now on.")
 @_WAIT
@@ -39,7 +40,7 @@ def start(workspace: str, pairs: tuple[str, ...], update: bool, no_wait: bool) -
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @_WAIT
 def stop(workspace: str, no_wait: bool) -> None:
     """Stop a workspace; what its template keeps is kept."""
@@ -52,7 +53,7 @@ def stop(workspace: str, no_wait: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @_PARAMETERS
 @click.option("--update", is_flag=True, help="Use the template's active version from now on.")
 def restart(workspace: str, pairs: tuple[str, ...], update: bool) -> None:
@@ -67,7 +68,7 @@ def restart(workspace: str, pairs: tuple[str, ...], update: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--orphan", is_flag=True, help="Forget the resources instead of destroying them.")
 @_WAIT

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from stead.cli import suggestions
 from stead.cli.client import Client, Json, segment
 from stead.cli.events import follow
 from stead.cli.failures import CliError
@@ -24,7 +25,7 @@ _PAGE = 1000
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @click.option("--follow", "-f", "following", is_flag=True, help="Go on as lines come.")
 @click.option("--build", "of_build", is_flag=True, help="The log of the build alone.")
 @click.option("--agent", "of_agent", is_flag=True, help="The logs of the agents alone.")

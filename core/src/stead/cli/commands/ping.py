@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import click
 
+from stead.cli import suggestions
 from stead.cli.client import Json, segment
 from stead.cli.connection import stream_path
 from stead.cli.failures import CliError, Unreachable
@@ -25,7 +26,7 @@ _SECONDS = 10.0
 
 
 @click.command(cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @click.option("--agent", metavar="NAME", help="Agent to measure, where there are several.")
 @click.option("--count", "-c", default=5, show_default=True, type=click.IntRange(1, 1000), help="How many times.")
 @click.option("--interval", default=0.2, show_default=True, type=click.FloatRange(0, 60), help="Seconds between.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from stead.cli import certificates
+from stead.cli import certificates, suggestions
 from stead.cli.client import Client, Json, segment
 from stead.cli.commands.lifecycle import finish_start, queue
 from stead.cli.connection import prepare as prepare_host
@@ -25,7 +25,7 @@ from stead.cli.sshconfig import standalone
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--agent", metavar="NAME", help="Agent to connect to, where there are several.")
 @click.option("--stdio", is_flag=True, help="Connect stdin and stdout: what OpenSSH's ProxyCommand runs.")

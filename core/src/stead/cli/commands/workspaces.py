@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stead.cli import suggestions
 from stead.cli.client import Json, pages, segment
 from stead.cli.here import client
 from stead.cli.lazy import Command
@@ -38,7 +39,7 @@ def list_workspaces(everyone: bool, owner: str | None, template: str | None, sea
 
 
 @click.command("show", cls=Command)
-@click.argument("workspace")
+@click.argument("workspace", shell_complete=suggestions.workspaces)
 def show_workspace(workspace: str) -> None:
     """Show a workspace with its resources and agents."""
     found: Json = client().get(f"/workspaces/{segment(parse_target(workspace).ref)}")

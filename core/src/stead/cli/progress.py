@@ -20,6 +20,7 @@ _ENDED = frozenset({"succeeded", "failed", "canceled"})
 _BROKEN_LIFECYCLES = frozenset({"start_error", "start_timeout"})
 _LEVELS = {"error": "red", "warn": "yellow", "debug": "bright_black"}
 _WATCH_SECONDS = 5.0
+_AWAY_SECONDS = 60.0
 
 
 def finish_job(client: Client, path: str, *, remedy: str | None = None) -> Json:
@@ -58,10 +59,22 @@ def _ended(client: Client, path: str) -> Json:
     """The record after its log has ended, which may be a moment before its status says so."""
     deadline = time.monotonic() + 30
     while True:
-        record: Json = client.get(path)
+        record = _patiently(client, path)
         if record["job"]["status"] in _ENDED or time.monotonic() > deadline:
             return record
         time.sleep(0.1)
+
+
+def _patiently(client: Client, path: str) -> Json:
+    """The record at ``path``; a server that restarts meanwhile is waited for."""
+    deadline = time.monotonic() + _AWAY_SECONDS
+    while True:
+        try:
+            return dict(client.get(path))
+        except Unreachable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
 
 
 def print_line(line: Json, *, stream: Any = None) -> None:
@@ -85,7 +98,7 @@ def wait_until_ready(client: Client, workspace_id: str, timeout: float = READY_S
     path = f"/workspaces/{segment(workspace_id)}"
     told = ""
     while True:
-        workspace: Json = client.get(path)
+        workspace = _patiently(client, path)
         if is_settled(workspace):
             return workspace
         told = _tell(workspace, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from stead.config import Settings
 from stead.domain.records import Actor, Template
 from stead.plugins import PluginRegistry
+from stead.provisioner.service import Provisioner
 from stead.services import authentication, deployment, jobs, templates, users
 from stead.services.clock import ManualClock
 from stead.services.core import Core, close_core, open_core
@@ -78,3 +80,32 @@ def make_template(core: Core, owner: Actor) -> Callable[..., Template]:
         return templates.create(core, owner, name, version.id)
 
     return make
+
+
+@pytest.fixture
+def live_core(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Core]:
+    """A core with the real clock and the real plugins, for tests that run Terraform."""
+    bundle = tmp_path / "data" / "agent" / "bootstrap"
+    bundle.mkdir(parents=True)
+    (bundle / "linux-amd64.sh").write_text("#!/bin/sh\necho start ${ACCESS_URL}\n")
+    opened = open_core(make_settings(provisioner_grace=20, job_lease=5, terraform_network=False))
+    yield opened
+    close_core(opened)
+
+
+@pytest.fixture
+def live_owner(live_core: Core) -> Actor:
+    user = deployment.create_first_owner(live_core, "ada", "ada@example.org", PASSWORD, "Ada")
+    return authentication.actor_for_user(live_core, user.id)
+
+
+@pytest.fixture
+def provisioner(live_core: Core) -> Iterator[Provisioner]:
+    """A provisioner in a thread of this process."""
+    running = Provisioner(live_core)
+    thread = threading.Thread(target=running.run, name="provisioner")
+    thread.start()
+    yield running
+    running.stop()
+    thread.join(timeout=90)
+    assert not thread.is_alive()

@@ -6,6 +6,7 @@ import threading
 import uuid
 from pathlib import Path
 
+from stead.api.errors import ProviderUnavailable
 from stead.domain import records
 from stead.provisioner import outcome
 from stead.provisioner.context import import_context
@@ -44,7 +45,10 @@ def run_import(
         originals=originals(choices),
     ) as run:
         run.load(source, None, dict(work.variables))
-        run.init()
+        try:
+            run.init()
+        except ProviderUnavailable as error:
+            raise _explain(error, inspection) from error
         plan = run.plan()
     found = Imported(
         readme=_readme(source),
@@ -74,6 +78,18 @@ def provider_choices(core: Core, inspection: Inspection) -> tuple[records.Provid
         else:
             choices.append(records.ProviderChoice(need.address, plugin))
     return tuple(choices)
+
+
+def _explain(error: ProviderUnavailable, inspection: Inspection) -> ProviderUnavailable:
+    """A misspelt resource type is more likely than a wish for the original provider."""
+    lacking = [what for need in inspection.providers if need.served for what in need.uncovered]
+    if not lacking:
+        return error
+    return ProviderUnavailable(
+        f"The template uses what no installed plugin has: {', '.join(lacking)}. {error.message}",
+        field=error.field,
+        remedy=f"Check the spelling. {error.remedy or ''}".strip(),
+    )
 
 
 def originals(choices: tuple[records.ProviderChoice, ...]) -> frozenset[str]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import hashlib
-import ipaddress
 import json
 import os
 import re
@@ -18,16 +15,13 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from stead.gateway.upgrade import protocol_factory
 from stead.network.relay import Admission, Relay, RelayEndpoint, relay_map
 from stead.network.stun import serve_stun
 from stead.network.tailcat import RelayAccess, SavedKey, Tailcat
 from stead.network.tunnel import TunnelServer
+from stead.testing.certificates import self_signed
 
 LISTENING = re.compile(rb"forwarding 127\.0\.0\.1:(\d+) ->")
 
@@ -103,34 +97,6 @@ async def round_trip(port: int, payload: bytes, deadline: float = 15) -> bytes:
             writer.close()
 
 
-def self_signed(folder: Path, host: str) -> tuple[Path, Path, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stead")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
-    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    digest = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
-    return cert_file, key_file, digest
-
-
 async def serve(app: object, **options: object) -> tuple[uvicorn.Server, asyncio.Task[None], int]:
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", **options)  # type: ignore[arg-type]
@@ -158,8 +124,9 @@ async def world(folder: Path, *, always_relay: bool = False, tls: bool = False) 
     digest = None
     options: dict[str, object] = {"http": protocol_factory(relay)}
     if tls:
-        cert_file, key_file, digest = self_signed(folder, "127.0.0.1")
-        options |= {"ssl_certfile": str(cert_file), "ssl_keyfile": str(key_file)}
+        made = self_signed(folder, "127.0.0.1")
+        digest = made.digest
+        options |= {"ssl_certfile": str(made.certificate), "ssl_keyfile": str(made.key)}
     server, task, port = await serve(map_app, **options)
     plain, plain_task, plain_port = await serve(map_app)
     stun_port = stun.get_extra_info("sockname")[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ class Deployment:
     :param data_dir: its folder; what it logs goes to ``server.log`` in it.
     :param port: where it serves HTTP, on ``listen``.
     :param listen: an address; ``0.0.0.0`` where containers have to reach it.
+    :param verify: how the server's certificate is checked where it serves HTTPS.
     :param environment: more settings, as ``STEAD_...`` variables.
     """
 
@@ -41,10 +43,12 @@ class Deployment:
     environment: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default="", repr=False)
     process: subprocess.Popen[bytes] | None = None
+    scheme: str = "http"
+    verify: ssl.SSLContext | bool = True
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
@@ -88,7 +92,7 @@ class Deployment:
         if self.process is None or self.process.poll() is not None:
             raise AssertionError(f"the server ended while it started:\n{self.log[-4000:]}")
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=2).status_code == httpx.codes.OK
+            return httpx.get(f"{self.url}/healthz", timeout=2, verify=self.verify).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
@@ -132,7 +136,7 @@ class Deployment:
         """A client of the REST API, signed in as the owner (or with another token)."""
         used = token if token is not None else self.token
         headers = {"Authorization": f"Bearer {used}"} if used else {}
-        return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30)
+        return httpx.Client(base_url=f"{self.url}/api/v2", headers=headers, timeout=30, verify=self.verify)
 
     def create_owner(self) -> str:
         """Make the first user and sign in; returns the token."""

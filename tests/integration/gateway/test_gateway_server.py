@@ -1,0 +1,165 @@
+"""The server process: starts fast, ends clean, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stead.testing.certificates import self_signed
+from stead.testing.deployment import Deployment
+from stead.testing.waiting import eventually
+
+START_WITHIN = 3.0
+
+
+def children(pid: int) -> set[int]:
+    """All descendants of a process."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found |= {int(child)} | children(int(child))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def tunnel_is_up(deployment: Deployment) -> bool:
+    return httpx.get(f"{deployment.url}/healthz").json()["tunnel"] == "up"
+
+
+def memory_of(pids: set[int]) -> int:
+    """Proportional set size of all, in bytes: shared pages count once."""
+    total = 0
+    for pid in pids:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+    return total
+
+
+@pytest.fixture
+def deployment(make_deployment: Callable[..., Deployment]) -> Iterator[Deployment]:
+    made = make_deployment()
+    yield made
+    made.kill()
+
+
+def test_it_is_healthy_soon_and_again(deployment: Deployment) -> None:
+    cpu = []
+    for _ in range(2):
+        deployment.start()
+        assert deployment.process is not None
+        stat = Path(f"/proc/{deployment.process.pid}/stat").read_text().rpartition(")")[2].split()
+        cpu.append((int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"))
+        assert deployment.stop() == 0
+    # Processor time, since this machine has more to do than this test.
+    assert min(cpu) < START_WITHIN
+
+
+@pytest.mark.parametrize("provisioners", ["0", "1"])
+def test_sigterm_ends_it_with_all_its_children(make_deployment: Callable[..., Deployment], provisioners: str) -> None:
+    deployment = make_deployment(STEAD_PROVISIONERS=provisioners).start()
+    try:
+        assert deployment.process is not None
+        pid = deployment.process.pid
+        eventually(lambda: tunnel_is_up(deployment), 10)
+        family = eventually(lambda: children(pid), 10)
+        assert deployment.stop() == 0
+        assert not [one for one in family if alive(one)]
+        assert "Traceback" not in deployment.log
+    finally:
+        deployment.kill()
+
+
+def test_sigkill_leaves_no_child(deployment: Deployment) -> None:
+    deployment.start()
+    assert deployment.process is not None
+    eventually(lambda: tunnel_is_up(deployment), 10)
+    family = children(deployment.process.pid)
+    assert family
+    deployment.kill()
+    eventually(lambda: not [one for one in family if alive(one)], 10, what="the end of the children")
+
+
+def test_it_ends_while_people_watch(make_deployment: Callable[..., Deployment]) -> None:
+    deployment = make_deployment().start()
+    deployment.create_owner()
+    try:
+        with deployment.client() as client, client.stream("GET", "/watch") as answer:
+            assert answer.status_code == 200
+            began = time.monotonic()
+            assert deployment.stop() == 0
+            assert time.monotonic() - began < 10
+    finally:
+        deployment.kill()
+
+
+def test_a_taken_port_is_told(deployment: Deployment, make_deployment: Callable[..., Deployment]) -> None:
+    deployment.start()
+    other = make_deployment()
+    other.port = deployment.port
+    # What answers at once is the server that has the port; the second one ends by itself.
+    other.start()
+    assert other.process is not None
+    assert other.process.wait(10) == 1
+    assert f"can't listen on 127.0.0.1:{deployment.port}" in other.log
+    assert not (other.data_dir / "tunnel").exists()
+
+
+def test_a_taken_stun_port_costs_the_stun_server_only(
+    deployment: Deployment, make_deployment: Callable[..., Deployment]
+) -> None:
+    deployment.start()
+    other = make_deployment()
+    other.stun_port = deployment.stun_port
+    with other:
+        eventually(lambda: tunnel_is_up(other), 10)
+        [node] = httpx.get(f"{other.url}/derp/map.json").json()["Regions"]["900"]["Nodes"]
+        assert node["STUNPort"] == -1
+        assert "no STUN" in other.log
+
+
+def test_without_a_tunnel_agents_are_offered_none(make_deployment: Callable[..., Deployment]) -> None:
+    with make_deployment(STEAD_TUNNEL="false") as deployment:
+        assert httpx.get(f"{deployment.url}/healthz").json()["tunnel"] == "off"
+        assert deployment.process is not None
+        assert not children(deployment.process.pid)
+
+
+def test_unknown_paths_go_to_the_web_application(deployment: Deployment) -> None:
+    deployment.start()
+    with deployment.client("") as client:
+        answer = client.get("/no/such/thing")
+        assert (answer.status_code, answer.json()["error"]["reason"]) == (404, "not_found")
+    assert "text/html" in httpx.get(f"{deployment.url}/nothing").headers["content-type"]
+
+
+def test_it_is_small(deployment: Deployment) -> None:
+    deployment.start()
+    assert deployment.process is not None
+    eventually(lambda: tunnel_is_up(deployment), 10)
+    assert memory_of({deployment.process.pid} | children(deployment.process.pid)) < 200 * 1024 * 1024
+
+
+def test_over_tls_the_map_pins_the_certificate(make_deployment: Callable[..., Deployment], tmp_path: Path) -> None:
+    made = self_signed(tmp_path, "127.0.0.1")
+    deployment = make_deployment(
+        STEAD_TLS_CERT_FILE=str(made.certificate), STEAD_TLS_KEY_FILE=str(made.key), STEAD_ACCESS_URL=""
+    )
+    deployment.scheme = "https"
+    deployment.verify = ssl.create_default_context(cafile=str(made.certificate))
+    with deployment:
+        document = httpx.get(f"{deployment.url}/derp/map.json", verify=deployment.verify).json()
+        [node] = document["Regions"]["900"]["Nodes"]
+        assert node["CertName"] == f"sha256-raw:{made.digest}"
+        eventually(lambda: "the tunnel is up" in deployment.log, 10)

@@ -51,6 +51,8 @@ def test_from_the_form_to_a_ready_workspace(site: Any, docker: Any, visit: Calla
     assert loaded.parameters == {
         "region": "us",
         "image": "debian",
+        "repository": "",
+        "dotfiles": "",
         "cpu": "6",
         "disk": "80",
         "docker": "false",
@@ -141,8 +143,9 @@ def test_stopping_and_starting_again(site: Any, plain: Any, visit: Callable[...,
     site.connect(workspace)
     page = visit().open("/workspaces/ada/cycle")
     page.get_by_role("link", name="Stop", exact=True).click()
-    expect(page.get_by_text("Running programs, terminals and connections end.")).to_be_visible()
-    page.get_by_role("link", name="Keep it as it is").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_contain_text("Running programs, terminals and connections end.")
+    dialog.get_by_role("link", name="Keep it as it is").click()
     expect(page.get_by_role("heading", name="Stop cycle?")).to_be_hidden()
     page.get_by_role("link", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the workspace").click()
@@ -256,17 +259,18 @@ def test_everything_can_be_reached_with_the_keyboard(site: Any, plain: Any, visi
 def test_the_theme_follows_the_system_and_can_be_chosen(visit: Callable[..., Any]) -> None:
     made = visit(theme="dark")
     page = made.open("/workspaces")
-    background = "getComputedStyle(document.body).backgroundColor"
-    dark = page.evaluate(background)
+    dark = "oklch(0.175 0.012 275)"
+    light = "oklch(0.984 0.003 280)"
+    body = page.locator("body")
+    expect(body).to_have_css("background-color", dark)
     page.click("summary.whoami")
     page.get_by_role("button", name="Light").click()
-    light = page.evaluate(background)
-    assert light != dark
+    expect(body).to_have_css("background-color", light)
     made.open("/templates")
-    assert page.evaluate(background) == light
+    expect(body).to_have_css("background-color", light)
     page.click("summary.whoami")
     page.get_by_role("button", name="System").click()
-    assert page.evaluate(background) == dark
+    expect(body).to_have_css("background-color", dark)
 
 
 def test_a_lost_connection_is_told_and_comes_back(site: Any, plain: Any, visit: Callable[..., Any]) -> None:

@@ -74,7 +74,8 @@ def _make_version(template: Template | None) -> TemplateVersion:
         "template": template.id if template else None,
     }
     if form.get("starter"):
-        return templates.create_version_from_starter(core, actor, form["starter"], **common)
+        path = templates.starter(core, form["starter"]).template.path
+        return templates.create_version(core, actor, path, **common)
     archive = request.files.get("archive")
     if archive is None or not archive.filename:
         raise InvalidInput("Choose an archive, or one of the starters.", field="archive")

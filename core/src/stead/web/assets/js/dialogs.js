@@ -9,9 +9,11 @@ document.addEventListener("click", (event) => {
     dialog.showModal();
     return;
   }
-  if (event.target.closest("[data-close]")) {
+  const asked = event.target.closest("[data-close]")?.closest("dialog");
+  if (asked) {
     event.preventDefault();
-    event.target.closest("dialog")?.close();
+    event.stopPropagation();
+    asked.close();
   }
   if (event.target.matches?.("dialog") && !inside(event)) event.target.close();
 }, true);

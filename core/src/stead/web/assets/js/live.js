@@ -50,9 +50,16 @@ class SteadLive extends HTMLElement {
     }
   }
 
+  /** A question that is open in the fragment must not be swept away; it is refreshed when that is answered. */
+  #asking(target) {
+    const dialog = target.querySelector("dialog[open]");
+    dialog?.addEventListener("close", () => this.#soon(), { once: true });
+    return dialog !== null;
+  }
+
   async #replace() {
     const target = document.querySelector(this.getAttribute("target"));
-    if (!target || document.querySelector("dialog[open]:not(.palette)")) return;
+    if (!target || this.#asking(target)) return;
     const response = await fetch(this.getAttribute("refresh") || location.href, {
       headers: { "HX-Request": "true", "HX-Request-Type": "partial", Accept: "text/html" },
     });
@@ -60,7 +67,7 @@ class SteadLive extends HTMLElement {
     if (response.status === 404) return location.assign(this.getAttribute("gone") || "/");
     if (!response.ok) throw new Error(`The server answered ${response.status}.`);
     const text = await response.text();
-    if (!this.isConnected) return;
+    if (!this.isConnected || this.#asking(target)) return;
     await window.htmx.swap({ text, target, swap: "outerMorph", sourceElement: target, transition: false });
   }
 }

@@ -128,7 +128,7 @@ class SteadLog extends HTMLElement {
     const total = this.#lines.length;
     this.space.style.height = `${total * this.height + 8}px`;
     // A log that has ended takes no more room than it needs; the last row is a spare one for a scroll bar.
-    if (this.hasAttribute("ended")) this.style.setProperty("--log-content", `${(total + 1) * this.height + 8}px`);
+    if (this.hasAttribute("ended")) this.view.style.setProperty("--log-content", `${(total + 1) * this.height + 8}px`);
     if (this.#linked && this.#lines.some((line) => line.id === this.#linked)) this.#showLinked();
     else if (this.#following && total) this.view.scrollTop = total * this.height;
     const top = this.view.scrollTop;

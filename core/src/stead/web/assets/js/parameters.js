@@ -37,7 +37,9 @@ class Parameters {
 
   #left(event) {
     const field = event.target.closest(".field");
-    if (field && !field.contains(event.relatedTarget) && event.target.value) this.#check(field);
+    if (!field || field.contains(event.relatedTarget) || field.classList.contains("is-wrong")) return;
+    // Later, because a message that appears now would move what is just being clicked from under the pointer.
+    if (event.target.value) setTimeout(() => this.#check(field), AFTER_TYPING);
   }
 
   #submit(event) {

@@ -134,7 +134,8 @@ class ControlPlane:
     async def start(self) -> None:
         server = await websockets.asyncio.server.serve(
             self._connection, "127.0.0.1", self.port, process_request=self._check,
-            select_subprotocol=lambda _connection, offered: offered[0] if offered else None, compression=None, ping_interval=15, max_size=1 << 24,
+            select_subprotocol=lambda _connection, offered: offered[0] if offered else None,
+            compression=None, ping_interval=15, max_size=1 << 24,
         )  # fmt: skip
         self.port = server.sockets[0].getsockname()[1]
         raw = await asyncio.start_server(self._raw_stream, "127.0.0.1", self.stream_port)
@@ -469,6 +470,20 @@ def ssh(plane: ControlPlane, tmp_path: Path) -> Ssh:
     folder = tmp_path / "ssh"
     folder.mkdir()
     return Ssh(folder, plane)
+
+
+@pytest.fixture
+async def echo_server():
+    async def serve(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.write(b"<eof>")
+        writer.write_eof()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,8 @@ async def test_an_image_becomes_a_workspace(
     code, output, errors = await ssh.run("ws", "echo over ssh; coder stat mem; exit 3")
     assert (code, output.splitlines()[0], errors) == (3, b"over ssh", b"")
     assert b"GiB" in output.splitlines()[1]
+    code, output, errors = await ssh.run("ws", "sh -lc 'command -v coder && stead version'")
+    assert (code, output.splitlines()[-1][:12]) == (0, b"stead-agent "), errors
     await wait_for(lambda: "ready" in plane.states, "readiness")
     assert "hello\ntrue" in plane.log_text("Hello")
     target = ssh.folder / "fetched"

@@ -53,7 +53,8 @@ def proc(tmp_path):
 def test_version_2_control_groups(tmp_path, proc):
     files = {
         "cgroup.controllers": "cpu memory", "memory.current": "300000000", "memory.max": "1000000000",
-        "memory.stat": "anon 1\ninactive_file 100000000\n", "cpu.stat": "usage_usec 2500000\n", "cpu.max": "50000 100000",
+        "memory.stat": "anon 1\ninactive_file 100000000\n",
+        "cpu.stat": "usage_usec 2500000\n", "cpu.max": "50000 100000",
     }  # fmt: skip
     resources = Resources(proc=proc("0::/\n"), cgroup=tree(tmp_path / "cg", files))
     assert resources.memory() == (200_000_000, 1_000_000_000)
@@ -75,7 +76,8 @@ def test_version_1_control_groups(tmp_path, proc):
     files = {
         "memory/memory.usage_in_bytes": "500", "memory/memory.limit_in_bytes": "1000",
         "memory/memory.stat": "cache 1\ntotal_inactive_file 100\n", "cpu,cpuacct/cpuacct.usage": "1500000000",
-        "cpu,cpuacct/cpu.shares": "1024", "cpu,cpuacct/cpu.cfs_quota_us": "150000", "cpu,cpuacct/cpu.cfs_period_us": "100000",
+        "cpu,cpuacct/cpu.shares": "1024", "cpu,cpuacct/cpu.cfs_quota_us": "150000",
+        "cpu,cpuacct/cpu.cfs_period_us": "100000",
     }  # fmt: skip
     group = "4:cpu,cpuacct:/docker/abc\n3:memory:/docker/abc\n"
     resources = Resources(proc=proc(group), cgroup=tree(tmp_path / "cg", files))
@@ -121,7 +123,9 @@ def test_stat_speaks_json_and_complains_clearly(capsys, tmp_path):
 
 
 def test_stat_imports_little():
-    program = "import sys; from stead_agent.main import main; main(['stat', 'mem']); print(*sys.modules, file=sys.stderr)"
+    program = (
+        "import sys; from stead_agent.main import main; main(['stat', 'mem']); print(*sys.modules, file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {program}"],
                           capture_output=True, text=True, timeout=20)  # fmt: skip
     assert "iB" in done.stdout
@@ -224,7 +228,9 @@ def test_settings_prefer_stead_and_take_coder(tmp_path):
 def test_environment_expands_and_keeps_what_is_there(tmp_path):
     user = User("me", "/home/me", "/bin/sh")
     manifest = Manifest(env={"A": "$HOME/a", "B": "${A}:$NOWHERE:$", "PATH": "/opt:$PATH"}, workspace_name="ws")
-    env = workspace_environment({"PATH": "/bin", "KEEP": "1", "STEAD_LD_PRELOAD": "/x.so"}, manifest, user, tmp_path, "http://u")
+    env = workspace_environment(
+        {"PATH": "/bin", "KEEP": "1", "STEAD_LD_PRELOAD": "/x.so"}, manifest, user, tmp_path, "http://u"
+    )
     assert env["A"] == "/home/me/a"
     assert env["B"] == "/home/me/a::$"
     assert env["PATH"] == f"{tmp_path}:/opt:/bin"
@@ -237,7 +243,13 @@ def test_environment_expands_and_keeps_what_is_there(tmp_path):
 
 
 def test_a_manifest_of_a_newer_control_plane_is_read():
-    raw = {"agent_id": "a", "later": 1, "scripts": [{"id": "s", "later": 2, "timeout": 5}], "env": None, "volumes": [{"path": "/v"}]}
+    raw = {
+        "agent_id": "a",
+        "later": 1,
+        "scripts": [{"id": "s", "later": 2, "timeout": 5}],
+        "env": None,
+        "volumes": [{"path": "/v"}],
+    }
     manifest = read_manifest(raw)
     assert (manifest.agent_id, manifest.scripts[0].timeout, manifest.volumes) == ("a", 5, ("/v",))
 

@@ -37,10 +37,11 @@ async def test_a_script_that_takes_too_long_is_stopped_with_all_it_started(agent
 
 async def test_scripts_start_at_once_and_an_interpreter_line_counts(agent_with, wait_for, tmp_path):
     fifo = tmp_path / "meet"
+    writes = f"#!/usr/bin/env python3\nimport os\nos.mkfifo({str(fifo)!r})\nopen({str(fifo)!r}, 'w').write('met\\n')\n"
     scripts = [
         script(id="reader", display_name="R", script=f"while [ ! -p {fifo} ]; do :; done; cat {fifo}"),
-        script(id="py", display_name="P", script=f"#!/usr/bin/env python3\nimport os\nos.mkfifo({str(fifo)!r})\nopen({str(fifo)!r}, 'w').write('met\\n')\n"),
-    ]  # fmt: skip
+        script(id="py", display_name="P", script=writes),
+    ]
     plane = await agent_with(scripts=scripts)
     await wait_for(lambda: "ready" in plane.states, "both scripts to meet")
     assert "met" in plane.log_text("R").splitlines()

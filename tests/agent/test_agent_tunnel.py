@@ -23,7 +23,9 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def serve(app, **options):
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", **options))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", **options)
+    )
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
@@ -47,12 +49,15 @@ async def tunnel(plane, tmp_path):
     server, task, port = await serve(map_app, http=protocol_factory(relay))
     document.update(relay_map(RelayEndpoint("127.0.0.1", port, stun.get_extra_info("sockname")[1], None)))
     access = RelayAccess(f"http://127.0.0.1:{port}/map.json", plain_http=True)
-    end = TunnelServer(Tailcat.find(), folder=tmp_path / "tunnel", port=plane.stream_port, relay=access, admission=admission)
+    end = TunnelServer(
+        Tailcat.find(), folder=tmp_path / "tunnel", port=plane.stream_port, relay=access, admission=admission
+    )
     await end.start()
     address = await end.wait_ready()
     plane.on_tunnel_key = lambda key: admission.admit("agent", parse_key(key))
     plane.tunnel = {
-        "address": address.address, "port": address.port, "derp_map_url": access.map_url, "pin_ca": None, "relay_http": True,
+        "address": address.address, "port": address.port, "derp_map_url": access.map_url, "pin_ca": None,
+        "relay_http": True,
     }  # fmt: skip
     yield end
     await end.stop()
@@ -91,11 +96,16 @@ async def test_streams_come_through_the_tunnel(plane, tunnel, start_agent, ssh, 
 async def test_a_dead_tunnel_is_replaced_and_the_fallback_carries(plane, tunnel, start_agent, wait_for):
     agent = start_agent(tunnel=True)
     await wait_for(lambda: len(plane.parked) == 4 and kinds(plane) == {"tcp"}, "streams through the tunnel")
+    before = list(plane.parked)
     (first,) = tunnel_processes(agent.process.pid)
     os.kill(first, signal.SIGKILL)
-    await wait_for(lambda: tunnel_processes(agent.process.pid) not in ([], [first]), "a new tunnel process")
-    await wait_for(lambda: len(plane.parked) == 4 and kinds(plane) == {"tcp"}, "streams through the new tunnel")
-    assert len(plane.said("tunnel_key")) >= 1
+    await wait_for(lambda: plane.said("tunnel_key"), "a fresh key")
+
+    def fresh():
+        return [stream for stream in plane.parked if stream not in before]
+
+    await wait_for(lambda: len(fresh()) == 4 and {s.kind for s in fresh()} == {"tcp"}, "streams through the new tunnel")
+    assert first not in tunnel_processes(agent.process.pid)
 
 
 async def test_a_restarted_tunnel_server_is_found_again(plane, tunnel, start_agent, wait_for):

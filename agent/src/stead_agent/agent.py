@@ -40,7 +40,7 @@ class Agent:
         self._settings = settings
         self._manifest = Manifest()
         self._user = current_user()
-        self._bin_dir = install_commands(settings.run_dir)
+        self._bin_dir = install_commands(settings.run_dir, self._user.home, owns_container=settings.owns_container)
         self._state = StateFile(settings.run_dir)
         self._outbox = Outbox()
         self._lifecycle = LifecycleReporter(self._outbox)
@@ -188,11 +188,13 @@ class Agent:
         self._watchers.start(manifest)
         self._scripts.schedule_cron(manifest.scripts)
         if self._state.restarted:
-            self._lifecycle.enter(Lifecycle.READY)
+            self._lifecycle.enter(Lifecycle(self._state.state.started_as))
             return
         self._lifecycle.enter(Lifecycle.STARTING)
         self._state.scripts_ran()
-        self._lifecycle.enter(await self._scripts.run_on_start(manifest.scripts, self._workspace.gate))
+        reached = await self._scripts.run_on_start(manifest.scripts, self._workspace.gate)
+        self._state.scripts_ran(reached.value)
+        self._lifecycle.enter(reached)
 
     def _spawn(self, coroutine: Any) -> None:
         task = background(coroutine, "a part of the agent")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from stead_agent.bundle import own_command
 from stead_agent.log import log
 
 NAMES = ("stead", "coder")
-SYSTEM_BIN = Path("/usr/local/bin")
 MARK = "# Part of the Stead agent"
 
 
-def install_commands(run_dir: Path) -> Path:
+def install_commands(run_dir: Path, home: str, *, owns_container: bool) -> Path:
     """Write the commands into the run directory and return their folder.
 
-    Login shells of some systems set ``PATH`` anew, so where the agent may, it also links them from a folder that is
-    always on it, unless something of that name is there.
+    Login shells of some systems set ``PATH`` anew. So in a container of its own the agent also links the commands from
+    a folder that is on it then, unless something of that name is there.
     """
     folder = run_dir / "bin"
     folder.mkdir(mode=0o755, exist_ok=True)
@@ -27,15 +26,21 @@ def install_commands(run_dir: Path) -> Path:
         path = folder / name
         path.write_text(f'#!/bin/sh\n{MARK}\nexec {line} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
-        _link(SYSTEM_BIN / name, path)
+        if owns_container:
+            _link(name, path, (Path("/usr/local/bin"), Path(home) / ".local" / "bin"))
     return folder
 
 
-def _link(link: Path, target: Path) -> None:
-    try:
-        if link.is_symlink() and "stead-agent-" in str(link.readlink()):
-            link.unlink()
-        if not link.exists() and not link.is_symlink() and os.access(link.parent, os.W_OK) and os.getpid() == 1:
-            link.symlink_to(target)
-    except OSError as error:
-        log.debug("%s was not linked: %s", link, error.strerror)
+def _link(name: str, target: Path, folders: Sequence[Path]) -> None:
+    for folder in folders:
+        link = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if link.is_symlink() and "stead-agent-" in str(link.readlink()):
+                link.unlink()
+            if not link.exists():
+                link.symlink_to(target)
+        except OSError as error:
+            log.debug("%s was not linked: %s", link, error.strerror)
+            continue
+        return

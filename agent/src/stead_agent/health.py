@@ -15,16 +15,16 @@ class HealthError(AgentError):
     pass
 
 
-async def check(url: str, timeout: float) -> None:
+async def check(url: str, patience: float) -> None:
     """``GET`` the address once; any answer below 500 is good.
 
     :raises HealthError: it did not answer in time, or with a server error.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience):
             status = await _status(url)
     except TimeoutError:
-        raise HealthError(f"no answer within {timeout:g} s") from None
+        raise HealthError(f"no answer within {patience:g} s") from None
     except (OSError, ValueError, IndexError) as error:
         raise HealthError(str(error) or type(error).__name__) from error
     if status >= 500:

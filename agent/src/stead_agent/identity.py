@@ -20,6 +20,7 @@ class RunState:
 
     boot_id: str
     scripts_ran: bool = False
+    started_as: str = "ready"  # the state that the start scripts led to
     pid: int = 0
 
 
@@ -50,9 +51,10 @@ class StateFile:
         self.state.pid = os.getpid()
         self._save()
 
-    def scripts_ran(self) -> None:
+    def scripts_ran(self, started_as: str = "ready") -> None:
         """Remember that the start scripts were started in this boot: they never are again."""
         self.state.scripts_ran = True
+        self.state.started_as = started_as
         self._save()
 
     def _load(self) -> RunState | None:

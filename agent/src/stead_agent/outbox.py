@@ -36,6 +36,7 @@ class Outbox:
     _log_bytes: int = 0
     _dropped: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _emptied: asyncio.Event = field(default_factory=asyncio.Event)
 
     def event(self, method: str, params: dict[str, Any]) -> None:
         """Queue a request that must arrive, in order with the other events."""
@@ -88,12 +89,20 @@ class Outbox:
                 self._events.popleft()
         elif self._states.get(message.state_key) is message:
             del self._states[message.state_key]
+        if self.empty:
+            self._emptied.set()
 
     async def wait(self) -> None:
         """Return as soon as there is something to send."""
         while self.next() is None:
             self._changed.clear()
             await self._changed.wait()
+
+    async def wait_empty(self) -> None:
+        """Return as soon as everything has been delivered."""
+        while not self.empty:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     @property
     def empty(self) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from stead_agent.errors import SpawnError
 from stead_agent.oom import protection
+from stead_agent.tasks import settle
 
 PIPE_SIZE = 1024 * 1024
 
@@ -145,7 +146,7 @@ def _watch_in_thread(
     def wait() -> None:
         code = popen.wait()
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(lambda: exited.done() or exited.set_result(code))
+            loop.call_soon_threadsafe(settle, exited, code)
 
     threading.Thread(target=wait, daemon=True, name=f"wait-{popen.pid}").start()
 

@@ -148,7 +148,7 @@ def _find_groups(proc: str, root: str) -> tuple[int, dict[str, str]]:
     """
     paths = {}
     for line in _read(f"{proc}/self/cgroup").splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         for controller in controllers.split(","):
             paths[controller] = path.strip()
     if os.path.exists(f"{root}/cgroup.controllers"):  # noqa: PTH110 - pathlib costs this command a third of its time

@@ -39,7 +39,7 @@ class RpcConnection:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
-    async def request(self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
+    async def request(self, method: str, params: dict[str, Any], patience: float = REQUEST_TIMEOUT) -> dict[str, Any]:
         """Send a request and return its result.
 
         :raises ControlPlaneError: the control plane refused it, or did not answer in time.
@@ -49,11 +49,11 @@ class RpcConnection:
         self._waiting[number] = answer
         message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience):
                 await self._websocket.send(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
                 return await answer
         except TimeoutError:
-            raise ControlPlaneError(f"The control plane did not answer {method} within {timeout:g} s.") from None
+            raise ControlPlaneError(f"The control plane did not answer {method} within {patience:g} s.") from None
         except ConnectionClosed as error:
             raise ControlPlaneError("The connection to the control plane was lost.") from error
         finally:
@@ -131,19 +131,20 @@ class ControlPlane:
                 if isinstance(error, Revoked):
                     raise
                 self._say(_explain(error))
+            except Exception:  # noqa: BLE001 - the boundary of a connection: one that cannot be understood is made anew
+                log.exception("the connection to the control plane failed; trying again")
             await asyncio.sleep(backoff.next())
 
-    async def request(self, method: str, params: dict[str, Any], timeout: float = REQUEST_TIMEOUT) -> dict[str, Any]:
+    async def request(self, method: str, params: dict[str, Any], patience: float = REQUEST_TIMEOUT) -> dict[str, Any]:
         if self._connection is None:
             raise ControlPlaneError("There is no connection to the control plane right now.")
-        return await self._connection.request(method, params, timeout)
+        return await self._connection.request(method, params, patience)
 
     async def drain(self, deadline: float) -> None:
         """Wait until everything queued has been delivered, at most ``deadline`` seconds."""
         try:
             async with asyncio.timeout(deadline):
-                while not self._outbox.empty:
-                    await asyncio.sleep(0.02)
+                await self._outbox.wait_empty()
         except TimeoutError:
             log.warning("the control plane did not take the last reports within %g s", deadline)
 

@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -23,12 +24,13 @@ from stead_agent.settings import read_settings
 def main(arguments: Sequence[str]) -> int:
     """Run the agent until it is told to stop. As the first process of a container, stay its reaper."""
     del arguments
-    code = run_below_reaper() if os.getpid() == 1 else None
+    first = os.getpid() == 1
+    code = run_below_reaper() if first else None
     if code is not None:
         return code
     set_up_logging()
     try:
-        settings = read_settings(os.environ)
+        settings = replace(read_settings(os.environ), owns_container=first)
     except (AgentError, OSError) as error:
         print(f"stead-agent: {error}", file=sys.stderr)
         return 2

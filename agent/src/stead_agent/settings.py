@@ -20,6 +20,7 @@ class AgentSettings:
     token: str = field(repr=False)
     run_dir: Path = field(default_factory=Path)
     tunnel: bool = True
+    owns_container: bool = False  # whether the agent is what the container runs
     shutdown_grace: float = 10.0  # seconds that the control plane has to take the last reports
 
     @property

@@ -6,150 +6,61 @@ on another core than the one that encrypts them.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import struct
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-INIT, OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT, SETSTAT, FSETSTAT, OPENDIR, READDIR = (
-    1,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
+from stead_agent.sftp_protocol import (
+    ATTRS,
+    CLOSE,
+    DATA,
+    ENTRIES_PER_REPLY,
+    EOF,
+    EXTENDED,
+    EXTENDED_REPLY,
+    EXTENSIONS,
+    FAILURE,
+    FSETSTAT,
+    FSTAT,
+    HANDLE,
+    INIT,
+    LSTAT,
+    MAX_DATA,
+    MAX_HANDLES,
+    MAX_PACKET,
+    MKDIR,
+    NAME,
+    OK,
+    OPEN,
+    OPENDIR,
+    READ,
+    READDIR,
+    READLINK,
+    REALPATH,
+    REMOVE,
+    RENAME,
+    RMDIR,
+    SETSTAT,
+    STAT,
+    SYMLINK,
+    TEXTS,
+    UNSUPPORTED,
+    VERSION,
+    WRITE,
+    Attributes,
+    Reader,
+    StatusError,
+    attributes,
+    explain,
+    filesystem,
+    long_name,
+    one_name,
+    read_attributes,
+    status_reply,
+    string,
 )
-REMOVE, MKDIR, RMDIR, REALPATH, STAT, RENAME, READLINK, SYMLINK, EXTENDED = (
-    13,
-    14,
-    15,
-    16,
-    17,
-    18,
-    19,
-    20,
-    200,
-)
-VERSION, STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED_REPLY = 2, 101, 102, 103, 104, 105, 201
-OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, UNSUPPORTED = 0, 1, 2, 3, 4, 5, 8
-HAS_SIZE, HAS_OWNER, HAS_MODE, HAS_TIMES = 1, 2, 4, 8
-MAX_PACKET = 256 * 1024 + 1024
-MAX_DATA = 256 * 1024
-ENTRIES_PER_REPLY = 100
-MAX_HANDLES = 1000
-TEXTS = {
-    OK: b"Success", EOF: b"End of file", NO_SUCH_FILE: b"No such file", PERMISSION_DENIED: b"Permission denied",
-    FAILURE: b"Failure", BAD_MESSAGE: b"Bad message", UNSUPPORTED: b"Operation unsupported",
-}  # fmt: skip
-EXTENSIONS = (
-    (b"posix-rename@openssh.com", b"1"),
-    (b"statvfs@openssh.com", b"2"),
-    (b"fstatvfs@openssh.com", b"2"),
-    (b"hardlink@openssh.com", b"1"),
-    (b"fsync@openssh.com", b"1"),
-    (b"lsetstat@openssh.com", b"1"),
-    (b"limits@openssh.com", b"1"),
-    (b"expand-path@openssh.com", b"1"),
-    (b"copy-data", b"1"),
-)
-
-
-class StatusError(Exception):
-    """Becomes a status reply."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text.encode("utf-8", "surrogateescape") or TEXTS.get(code, b"Failure")
-
-
-class Reader:
-    """Takes fields from a request."""
-
-    __slots__ = ("at", "data")
-
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
-        self.at = 0
-
-    def number(self) -> int:
-        (value,) = struct.unpack_from(">I", self.data, self.at)
-        self.at += 4
-        return int(value)
-
-    def long(self) -> int:
-        (value,) = struct.unpack_from(">Q", self.data, self.at)
-        self.at += 8
-        return int(value)
-
-    def view(self) -> memoryview:
-        size = self.number()
-        end = self.at + size
-        if end > len(self.data):
-            raise StatusError(BAD_MESSAGE)
-        value = self.data[self.at : end]
-        self.at = end
-        return value
-
-    def text(self) -> bytes:
-        return bytes(self.view())
-
-
-@dataclass
-class Attributes:
-    """What a client wants set; ``None`` is left alone."""
-
-    size: int | None = None
-    owner: tuple[int, int] | None = None
-    mode: int | None = None
-    times: tuple[int, int] | None = None
-
-
-def read_attributes(reader: Reader) -> Attributes:
-    flags = reader.number()
-    wanted = Attributes()
-    if flags & HAS_SIZE:
-        wanted.size = reader.long()
-    if flags & HAS_OWNER:
-        wanted.owner = (reader.number(), reader.number())
-    if flags & HAS_MODE:
-        wanted.mode = reader.number()
-    if flags & HAS_TIMES:
-        wanted.times = (reader.number(), reader.number())
-    return wanted
-
-
-def string(value: bytes) -> bytes:
-    return struct.pack(">I", len(value)) + value
-
-
-def attributes(status: os.stat_result) -> bytes:
-    return struct.pack(
-        ">IQIIIII",
-        HAS_SIZE | HAS_OWNER | HAS_MODE | HAS_TIMES,
-        status.st_size,
-        status.st_uid & 0xFFFFFFFF,
-        status.st_gid & 0xFFFFFFFF,
-        status.st_mode,
-        int(status.st_atime) & 0xFFFFFFFF,
-        int(status.st_mtime) & 0xFFFFFFFF,
-    )
-
-
-def long_name(name: bytes, status: os.stat_result) -> bytes:
-    """A line as of ``ls -l``, which old clients show as it is."""
-    when = time.strftime("%b %d %H:%M", time.localtime(status.st_mtime))
-    head = f"{stat.filemode(status.st_mode)} {status.st_nlink:>3} {status.st_uid:<8} {status.st_gid:<8}"
-    return f"{head} {status.st_size:>8} {when} ".encode() + name
 
 
 @dataclass
@@ -203,15 +114,15 @@ class SftpServer:
         try:
             reply = self._perform(kind, reader)
         except StatusError as error:
-            return _status(number, error.code, error.text), b""
+            return status_reply(number, error.code, error.text), b""
         except (OSError, ValueError, struct.error, OverflowError) as error:
-            code, text = _explain(error)
-            return _status(number, code, text), b""
+            code, text = explain(error)
+            return status_reply(number, code, text), b""
         if isinstance(reply, tuple):
             head, tail = reply
             return head[:1] + number + head[1:], tail
         if not reply:
-            return _status(number, OK, TEXTS[OK]), b""
+            return status_reply(number, OK, TEXTS[OK]), b""
         return reply[:1] + number + reply[1:], b""
 
     def close(self) -> None:
@@ -291,7 +202,7 @@ class SftpServer:
 
     def _opendir(self, reader: Reader) -> bytes:
         path = reader.text() or b"."
-        return self._remember(OpenFolder(path, [b".", b"..", *os.listdir(path)]))
+        return self._remember(OpenFolder(path, [b".", b"..", *_names(path)]))
 
     def _readdir(self, reader: Reader) -> bytes:
         folder = self._handles.get(reader.text())
@@ -339,13 +250,13 @@ class SftpServer:
         return b""
 
     def _realpath(self, reader: Reader) -> bytes:
-        return _one_name(os.path.realpath(reader.text() or b"."))
+        return one_name(os.path.realpath(reader.text() or b"."))
 
     def _expand_path(self, reader: Reader) -> bytes:
         path = reader.text()
         if path == b"~" or path.startswith(b"~/"):
             path = os.environb.get(b"HOME", b"/") + path[1:]
-        return _one_name(os.path.realpath(path))
+        return one_name(os.path.realpath(path))
 
     def _rename(self, reader: Reader) -> bytes:
         source, target = reader.text(), reader.text()
@@ -360,11 +271,11 @@ class SftpServer:
         return b""
 
     def _readlink(self, reader: Reader) -> bytes:
-        return _one_name(os.readlink(reader.text()))  # noqa: PTH115 - bytes
+        return one_name(os.readlink(reader.text()))  # noqa: PTH115 - bytes
 
     def _symlink(self, reader: Reader) -> bytes:
         target, link = reader.text(), reader.text()  # the order that OpenSSH uses, not the draft's
-        os.symlink(target, link)
+        os.symlink(target, link)  # noqa: PTH211 - bytes
         return b""
 
     def _hardlink(self, reader: Reader) -> bytes:
@@ -381,10 +292,10 @@ class SftpServer:
         return extension(reader)
 
     def _statvfs(self, reader: Reader) -> bytes:
-        return _filesystem(os.statvfs(reader.text() or b"."))
+        return filesystem(os.statvfs(reader.text() or b"."))
 
     def _fstatvfs(self, reader: Reader) -> bytes:
-        return _filesystem(os.fstatvfs(self._file(reader).fd))
+        return filesystem(os.fstatvfs(self._file(reader).fd))
 
     def _limits(self, reader: Reader) -> bytes:
         del reader
@@ -407,44 +318,21 @@ class SftpServer:
         return handle
 
 
+def _names(folder: bytes) -> list[bytes]:
+    return os.listdir(folder)  # noqa: PTH208 - bytes
+
+
 def _set(target: bytes | int, wanted: Attributes, *, follow: bool = True) -> bytes:
-    options = {} if follow or isinstance(target, int) else {"follow_symlinks": False}
+    follow = follow or isinstance(target, int)
     if wanted.size is not None:
         os.truncate(target, wanted.size)
     if wanted.mode is not None and follow:
         os.chmod(target, wanted.mode & 0o7777)  # noqa: PTH101 - bytes
     if wanted.times is not None:
-        os.utime(target, wanted.times, **options)
+        os.utime(target, wanted.times, follow_symlinks=follow)
     if wanted.owner is not None:
-        os.chown(target, *wanted.owner, **options)
+        os.chown(target, *wanted.owner, follow_symlinks=follow)
     return b""
-
-
-def _one_name(path: bytes) -> bytes:
-    return struct.pack(">BI", NAME, 1) + string(path) + string(path) + struct.pack(">I", 0)
-
-
-def _filesystem(values: os.statvfs_result) -> bytes:
-    flags = (1 if values.f_flag & os.ST_RDONLY else 0) | (2 if values.f_flag & os.ST_NOSUID else 0)
-    return struct.pack(
-        ">BQQQQQQQQQQQ", EXTENDED_REPLY, values.f_bsize, values.f_frsize, values.f_blocks, values.f_bfree,
-        values.f_bavail, values.f_files, values.f_ffree, values.f_favail, values.f_fsid, flags, values.f_namemax,
-    )  # fmt: skip
-
-
-def _status(number: bytes, code: int, text: bytes) -> bytes:
-    return bytes([STATUS]) + number + struct.pack(">I", code) + string(text) + string(b"en")
-
-
-def _explain(error: Exception) -> tuple[int, bytes]:
-    if not isinstance(error, OSError):
-        return BAD_MESSAGE, TEXTS[BAD_MESSAGE]
-    codes = {
-        errno.ENOENT: NO_SUCH_FILE, errno.ENOTDIR: NO_SUCH_FILE, errno.EBADF: NO_SUCH_FILE, errno.ELOOP: NO_SUCH_FILE,
-        errno.EPERM: PERMISSION_DENIED, errno.EACCES: PERMISSION_DENIED, errno.EFAULT: PERMISSION_DENIED,
-        errno.ENAMETOOLONG: BAD_MESSAGE, errno.EINVAL: BAD_MESSAGE, errno.ENOSYS: UNSUPPORTED,
-    }  # fmt: skip
-    return codes.get(error.errno or 0, FAILURE), (error.strerror or "Failure").encode("utf-8", "replace")
 
 
 def serve(source: int, sink: int) -> None:

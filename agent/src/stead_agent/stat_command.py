@@ -55,6 +55,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 def report(kind: str, options: dict[str, str]) -> str:
     if kind == "cpu":
+        used: float
+        total: float | None
         used, total, unit = _cpu(bool(options["--host"]))
     elif kind == "mem":
         used, total = Resources(host=bool(options["--host"])).memory()

@@ -19,3 +19,9 @@ def background(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+
+def settle(future: asyncio.Future[Any], value: Any) -> None:
+    """Give a future its value, unless it has been cancelled or settled meanwhile."""
+    if not future.done():
+        future.set_result(value)

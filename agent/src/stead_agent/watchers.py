@@ -84,9 +84,10 @@ class Watchers:
 
     def result(self, method: str, params: dict[str, Any], result: dict[str, Any]) -> None:
         """What the control plane has taken need not be said again; it says when it wants the next statistics."""
-        for value in params["values"] if method == "metadata" else ():
-            if self._values.get(value["key"]) is value:
-                self._changed.discard(value["key"])
+        taken: list[dict[str, Any]] = params["values"] if method == "metadata" else []
+        for found in taken:
+            if self._values.get(found["key"]) is found:
+                self._changed.discard(found["key"])
         if method == "stats" and isinstance(result.get("interval"), int | float) and result["interval"] > 0:
             self._stats_interval = float(result["interval"])
             self._stats_due.set()
@@ -116,7 +117,7 @@ class Watchers:
         value = _cut(output.strip())
         return value, f"exit code {code}" if code else ""
 
-    async def _output(self, script: str, timeout: float) -> tuple[bytes, int]:
+    async def _output(self, script: str, patience: float) -> tuple[bytes, int]:
         words = self._host.user_command(script)
         env, cwd = self._host.environment(), self._host.directory()
         spawned = spawn_with_pipes(words, env=env, cwd=cwd, stdin=False, merge_stderr=True)
@@ -130,7 +131,7 @@ class Watchers:
         reader = FdReader(spawned.stdout, data, ended.set)
         reader.start()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience):
                 code = await asyncio.shield(spawned.exited)
                 reader.finish_when_empty()
                 return bytes(output), code if code >= 0 else 128 - code

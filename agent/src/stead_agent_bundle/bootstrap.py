@@ -41,7 +41,8 @@ while True:
 o.close()" "$1" "$2"
 }
 fetch_perl() {
-  have perl && perl -MHTTP::Tiny -e "my \$r=HTTP::Tiny->new(timeout=>60)->mirror(\$ARGV[0],\$ARGV[1]); exit(\$r->{success}?0:1)" "$1" "$2"
+  have perl && perl -MHTTP::Tiny -e "my \$r=HTTP::Tiny->new(timeout=>60)->mirror(\$ARGV[0],\$ARGV[1]);
+exit(\$r->{success}?0:1)" "$1" "$2"
 }
 fetch_bash() {
   have bash && have cat && bash -c "u=\${1#http://}; [ \"\$u\" != \"\$1\" ] || exit 1
@@ -70,23 +71,30 @@ digest() {
   if have sha256sum; then sha256sum "$1"
   elif have busybox && busybox sha256sum /dev/null >/dev/null 2>&1; then busybox sha256sum "$1"
   elif have openssl; then openssl dgst -sha256 -r "$1"
-  elif [ -n "$PY" ]; then "$PY" -c "import hashlib,sys;print(hashlib.sha256(open(sys.argv[1],\"rb\").read()).hexdigest())" "$1"
+  elif [ -n "$PY" ]; then
+    "$PY" -c "import hashlib,sys;print(hashlib.sha256(open(sys.argv[1],\"rb\").read()).hexdigest())" "$1"
   elif have shasum; then shasum -a 256 "$1"
   else echo unknown; fi
 }
 check() {
   got=$(digest "$1"); got=${got%%%% *}
-  if [ "$got" = unknown ]; then say "nothing here can check the digest of the agent (sha256sum, openssl, python3): it is used unchecked"; return 0; fi
+  if [ "$got" = unknown ]; then
+    say "nothing here can check the agent (sha256sum, openssl, python3): it is used unchecked"
+    return 0
+  fi
   [ "$got" = "$SUM" ]
 }
 unpack() {
   if have tar && { have gzip || tar --help 2>&1 | grep -qi busybox; }; then tar -xzf "$1" -C "$2"
   elif have busybox && busybox tar --help >/dev/null 2>&1; then busybox tar -xzf "$1" -C "$2"
-  elif [ -n "$PY" ]; then "$PY" -c "import sys,tarfile;tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"
+  elif [ -n "$PY" ]; then
+    "$PY" -c "import sys,tarfile;tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"
   else fail "nothing here can unpack the agent: add tar and gzip, busybox or python3 to the image"; fi
 }
 remove() { if have rm; then rm -rf "$@"; elif have busybox; then busybox rm -rf "$@"; fi; }
-make() { if have mkdir; then mkdir -p "$@"; elif have busybox; then busybox mkdir -p "$@"; else return 1; fi 2>/dev/null; }
+make() {
+  if have mkdir; then mkdir -p "$@"; elif have busybox; then busybox mkdir -p "$@"; else return 1; fi 2>/dev/null
+}
 move() { if have mv; then mv "$@"; else busybox mv "$@"; fi 2>/dev/null; }
 pause() { if have sleep; then sleep "$1"; else busybox sleep "$1"; fi; }
 usable() {
@@ -124,7 +132,8 @@ while :; do
     say "the agent cannot be fetched from $URL$(why "$WORK/agent.tar.gz.errors")"
   fi
   tries=$((tries + 1))
-  [ $tries -lt ${STEAD_BOOTSTRAP_TRIES:-60} ] || fail "giving up after $tries attempts: check that the workspace reaches $BASE"
+  [ $tries -lt ${STEAD_BOOTSTRAP_TRIES:-60} ] ||
+    fail "giving up after $tries attempts: check that the workspace reaches $BASE"
   say "trying again in $wait s"
   pause $wait
   wait=$((wait * 2)); [ $wait -le 30 ] || wait=30

@@ -47,10 +47,9 @@ def library_closure(loader: Path, files: Iterable[Path]) -> dict[str, Path]:
         for name, path in _needs(loader, file):
             found.setdefault(name, path)
     libc = found.get("libc.so.6")
-    for name in ALSO_WANTED if libc else ():
-        candidate = libc.parent / name
+    for candidate in (libc.parent / name for name in ALSO_WANTED) if libc else ():
         if candidate.exists():
-            found.setdefault(name, candidate)
+            found.setdefault(candidate.name, candidate)
     return found
 
 

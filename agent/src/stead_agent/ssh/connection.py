@@ -33,7 +33,7 @@ class WorkspaceConnection(SSHServerConnection):
         self._introduced = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).set_write_buffer_limits(high=WRITE_BUFFER)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=WRITE_BUFFER)
         super().connection_made(transport)
         # Streams have no address of their own. Certificates bound to a source address do not match this one.
         self._peer_addr, self._peer_port = "0.0.0.0", 0  # noqa: S104 - never listened on
@@ -166,7 +166,7 @@ class WorkspaceConnection(SSHServerConnection):
         if not fast:
             super().send_packet(pkttype, *args, handler=handler)
             return
-        sealed = cast(FastGcm, cipher).seal(pkttype, args)
+        sealed = cast("FastGcm", cipher).seal(pkttype, args)
         self._send(sealed)
         self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
         self._rekey_bytes_sent += len(sealed)

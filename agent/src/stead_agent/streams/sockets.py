@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from stead_agent.tasks import settle
+
 LINE_LIMIT = 512
 
 
@@ -12,7 +14,7 @@ async def wait_readable(sock: socket.socket) -> None:
     """Return when ``sock`` has data, or has ended."""
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
-    loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
+    loop.add_reader(sock, settle, ready, None)
     try:
         await ready
     finally:

@@ -21,6 +21,7 @@ from stead_agent.tasks import background
 
 FIRST_ANSWER = 5.0  # seconds for a new tunnel to carry a stream
 SILENCE = 12.0  # seconds without a ping on any parked stream
+WATCH_INTERVAL = 0.2
 HEAD_START = 1.0  # seconds that a first tunnel has before WebSocket streams are parked
 
 AnnounceKey = Callable[[str], Awaitable[TunnelOffer | None]]
@@ -43,6 +44,7 @@ class Transports:
         self._websocket: StreamPool | None = None
         self._tunnel: StreamPool | None = None
         self._process: TunnelProcess | None = None
+        self._tunnel_up = asyncio.Event()
         self._tunnel_task: asyncio.Task[None] | None = None
         self._fallback_task: asyncio.Task[None] | None = None
         self._program = find_program() if settings.tunnel else None
@@ -137,6 +139,7 @@ class Transports:
         while True:
             async with asyncio.timeout(FIRST_ANSWER):
                 await pool.alive.wait()
+            self._tunnel_up.set()
             backoff.reset()
             if process.ended:
                 log.info("the tunnel process has ended")
@@ -151,8 +154,7 @@ class Transports:
         if self._offer is not None and self._program is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEAD_START):
-                    while not self._tunnel_works():
-                        await asyncio.sleep(0.02)
+                    await self._tunnel_up.wait()
         running = False
         said: tuple[str, int] | None = None
         while True:
@@ -167,7 +169,7 @@ class Transports:
             if path is not None and (said is None or path[0] != said[0] or abs(path[1] - said[1]) > said[1] / 2 + 5):
                 said = path
                 self._outbox.state("path", {"path": path[0], "latency_ms": path[1]})
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(WATCH_INTERVAL)
 
     def _tunnel_works(self) -> bool:
         return self._tunnel is not None and self._tunnel.alive.is_set()

@@ -130,9 +130,9 @@ class TunnelProcess:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    async def wait_ended(self, timeout: float) -> None:
+    async def wait_ended(self, patience: float) -> None:
         if self._exited is not None:
-            await asyncio.wait([self._exited], timeout=timeout)
+            await asyncio.wait([self._exited], timeout=patience)
 
     async def dial(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -154,7 +154,7 @@ class TunnelProcess:
         ]  # fmt: skip
         agent = os.getpid()
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the program is loaded
                 arguments,
                 env=self._environment(),
                 cwd="/",
@@ -162,7 +162,7 @@ class TunnelProcess:
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(agent),
+                preexec_fn=lambda: _die_with(agent),  # noqa: PLW1509 - only there can it be set
             )
         except (OSError, subprocess.SubprocessError) as error:
             ours.close()

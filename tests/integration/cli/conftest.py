@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from stead.testing.session import Session
 from stead.testing.waiting import eventually, find_free_port
 
 PASSWORD = "correct horse battery staple"
@@ -111,13 +112,33 @@ class Server:
     log: Path
 
 
+def _bundle_folder(session: Session) -> Path:
+    """Where the agent bundles are, or will be once a test needs them."""
+    return Path(os.environ.get("STEAD_TEST_AGENT_BUNDLE") or session.folder / "agent-bundle")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def agent_bundle(stead_session: Session) -> Path:
+    """The folder of agent bundles, built once for the run; ``STEAD_TEST_AGENT_BUNDLE`` names a finished one."""
+    folder = _bundle_folder(stead_session)
+
+    def build() -> dict[str, Any]:
+        if not (folder / "manifest.json").exists():
+            subprocess.run([sys.executable, "-m", "stead_agent_bundle", str(folder)], check=True, timeout=300)
+        return {"folder": str(folder)}
+
+    return Path(stead_session.shared("agent-bundle", build)["folder"])
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, stead_session: Session) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     found = Server(f"http://127.0.0.1:{find_free_port()}", folder / "data", folder / "log")
     environment = Cli(found.url, folder / "config").environment(
         STEAD_DATA_DIR=str(found.data),
         STEAD_HTTP_ADDRESS=found.url.removeprefix("http://"),
+        STEAD_ALLOW_HOST="true",
+        STEAD_AGENT_BUNDLE_DIR=str(_bundle_folder(stead_session)),
     )
     with found.log.open("wb") as log:
         process = subprocess.Popen(

@@ -17,14 +17,13 @@ from stead.cli.connection import stdio as serve_stdio
 from stead.cli.failures import CliError, usage_error
 from stead.cli.files import read_or_empty, write_atomically
 from stead.cli.here import client, session
-from stead.cli.lazy import Command
 from stead.cli.names import Target, parse_target
 from stead.cli.output import say
 from stead.cli.progress import wait_until_ready
 from stead.cli.sshconfig import standalone
 
 
-@click.command(cls=Command, context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("workspace", shell_complete=suggestions.workspaces)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--agent", metavar="NAME", help="Agent to connect to, where there are several.")
@@ -43,8 +42,8 @@ def ssh(
 ) -> int:
     """Open a shell in a workspace, or run a command there.
 
-    Uses OpenSSH where it is installed: options before the command are its own, as in
-    `stead ssh dev -L 8080:localhost:80`.
+    Uses OpenSSH where it is installed. What follows the workspace is OpenSSH's: first its options, then the
+    command, as in `stead ssh dev -L 8080:localhost:80`.
     """
     if prepare:
         return prepare_host(workspace)

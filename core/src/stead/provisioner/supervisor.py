@@ -16,7 +16,7 @@ from stead.config import Settings
 log = logging.getLogger(__name__)
 
 LOOK = 0.5  # seconds between looks at the processes
-BACKOFF = (0.0, 1.0, 5.0, 15.0, 60.0)  # seconds before the next start, by starts that failed in a row
+BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0)  # seconds before the next start, by starts that failed in a row
 HEALTHY = 30.0  # seconds after which a start counts as good
 # What a provisioner inherits is what its plugins' SDKs may need; the control plane's own secrets are not.
 WITHHELD = ("STEAD_", "CODER_", "PG")

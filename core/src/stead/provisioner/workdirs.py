@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,9 @@ from stead.services.core import Core
 from stead.terraform.sources import Workdir
 
 log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 10.0  # that a job waits for who is looking at what its last run left
+LOCK_POLL = 0.05
 
 
 def take_lock(path: Path) -> IO[str] | None:
@@ -34,6 +38,14 @@ def take_lock(path: Path) -> IO[str] | None:
         return file
     file.close()  # it was removed by its last holder just now
     return take_lock(path)
+
+
+def _await_lock(path: Path) -> IO[str] | None:
+    """As :func:`take_lock`, but a holder that only looks at leftovers is waited for."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while (lock := take_lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(LOCK_POLL)
+    return lock
 
 
 def _inode(file: IO[str]) -> int:
@@ -52,7 +64,7 @@ def workdir(core: Core, job_id: str) -> Iterator[Path]:
     that could not be stored.
     """
     folder = _folder(core) / job_id
-    lock = take_lock(_folder(core) / f"{job_id}.lock")
+    lock = _await_lock(_folder(core) / f"{job_id}.lock")
     if lock is None:
         raise RuntimeError(f"another process on this machine still runs the job {job_id}")
     try:

@@ -14,6 +14,7 @@ from stead.cli.here import chosen_url, session
 from stead.cli.lazy import Command
 from stead.cli.output import details, is_interactive, say, show
 from stead.cli.session import forget_session, known_url, save_session
+from stead.cli.transport import endpoint_of
 
 
 @click.command(cls=Command)
@@ -39,6 +40,7 @@ def login(
     stdin, never from the command line, where others could see them.
     """
     client = Client(_server(url))
+    _warn_of_plain_text(client.url)
     if token_stdin:
         token = _line_of_stdin("token")
     else:
@@ -65,6 +67,12 @@ def _server(url: str | None) -> str:
     if not found:
         raise usage_error("Which server?", field="URL", remedy="Write stead login https://HOST.")
     return found
+
+
+def _warn_of_plain_text(url: str) -> None:
+    endpoint = endpoint_of(url)
+    if not endpoint.secure and endpoint.host not in {"localhost", "127.0.0.1", "::1"}:
+        say(f"Mind that the connection to {endpoint.host} is not encrypted: others may read the password.")
 
 
 def _create_owner(client: Client, username: str, email: str, password: str, name: str) -> None:

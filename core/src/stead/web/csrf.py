@@ -90,7 +90,5 @@ def _visitor_secret() -> str:
 
 def _hand_out_visitor(response: Response) -> Response:
     if "visitor" in g:
-        response.set_cookie(
-            VISITOR_COOKIE, g.visitor, httponly=True, samesite="Lax", secure=is_secure(), path="/"
-        )
+        response.set_cookie(VISITOR_COOKIE, g.visitor, httponly=True, samesite="Lax", secure=is_secure(), path="/")
     return response

@@ -279,7 +279,7 @@ def test_a_provisioner_that_stops_gives_its_jobs_back(
         60,
         what="the job to be given back",
     )
-    assert released.job.attempt == 1
+    assert released.job.attempt == 0
     assert builds.state(core, owner, build.id)
 
 

@@ -14,6 +14,9 @@ from stead.terraform.run import Run
 
 log = logging.getLogger(__name__)
 
+# A platform may still be working on the last request of who was killed: seconds until that has shown itself.
+LATECOMER = 60.0
+
 Say = Callable[[str, str], None]
 
 
@@ -30,7 +33,7 @@ def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | No
         if leftover.identity and run.discard(_entry(leftover)):
             say("info", f"Removed {leftover.type_name} {leftover.identity}, which an earlier run had left.")
             gone.append(leftover.key)
-        elif not leftover.identity and _destroy(owned, leftover.key, say):
+        elif not leftover.identity and _destroy(owned, leftover, say):
             gone.append(leftover.key)
     if gone:
         work.forget_leftovers(core, gone)
@@ -38,14 +41,17 @@ def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | No
 
 def sweep(core: Core) -> int:
     """Outside of any run: remove leftovers of workspaces that no job is about to touch; returns how many."""
-    leftovers = work.abandoned(core)
+    # What is younger may be in a state that is still to be found in a dead run's work directory.
+    leftovers = [leftover for leftover in work.abandoned(core) if leftover.age > LATECOMER]
     if not leftovers:
         return 0
-    owned = _owned_by_key(core) or {}
+    owned = _owned_by_key(core)
+    if owned is None:
+        return 0
     gone = [
         leftover.key
         for leftover in leftovers
-        if leftover.key in owned and _destroy(owned, leftover.key, _to_log)
+        if (leftover.key in owned or not leftover.identity) and _destroy(owned, leftover, _to_log)
     ]
     if gone:
         work.forget_leftovers(core, gone)
@@ -79,17 +85,17 @@ def _owned_by_key(core: Core) -> Owned | None:
     return found
 
 
-def _destroy(owned: Owned | None, key: str, say: Say) -> bool:
-    """Whether nothing with that key is there any more."""
+def _destroy(owned: Owned | None, leftover: Leftover, say: Say) -> bool:
+    """Whether nothing with that key is there any more, nor will be."""
     if owned is None:
         return False
-    if key not in owned:
-        return True
-    platform, resource = owned[key]
+    if leftover.key not in owned:
+        return leftover.age > LATECOMER
+    platform, resource = owned[leftover.key]
     try:
         platform.destroy_owned(resource)
     except Exception as error:  # boundary: a platform's code
-        log.warning("What %s had left could not be removed.", key, exc_info=True)
+        log.warning("What %s had left could not be removed.", leftover.key, exc_info=True)
         say("warn", f"{resource.type_name} {resource.identity} could not be removed: {error}")
         return False
     say("info", f"Removed {resource.type_name} {resource.identity}, which an earlier run had left.")

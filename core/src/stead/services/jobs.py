@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stead import VERSION
@@ -93,7 +93,9 @@ def release(core: Core, claim: Claim, state: bytes | None = None) -> None:
         held = _hold(claim)
         if state is not None:
             _keep_state(core, claim, state)
-        _retry_or_end(change, held, "The provisioner was stopped.")
+        # An orderly stop is no attempt that failed: however often it happens, the job stays in the queue.
+        store.update(claim.job.id, attempt=held.job.attempt - 1)
+        _retry_or_end(change, replace(held, job=replace(held.job, attempt=held.job.attempt - 1)), "It was stopped.")
 
 
 def fail(core: Core, claim: Claim, error: SteadError, state: bytes | None = None) -> None:
@@ -218,6 +220,9 @@ def journal_deleted(core: Core, key: str) -> None:
 
 def reap(core: Core) -> int:
     """End or requeue jobs whose provisioner has not been heard of; returns how many there were."""
+    with core.database.read():
+        if not store.any_expired(core.clock.now()):
+            return 0
     with core.change(SYSTEM) as change:
         expired = store.expired(core.clock.now())
         for held in expired:

@@ -49,6 +49,7 @@ class Leftover:
     status: EntryStatus
     identity: str = ""
     state_json: str = field(default="", repr=False)
+    age: float = 0.0  # seconds since the journal last heard of it
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ def _build_work(core: Core, claim: Claim) -> BuildWork:
 
 def _leftover(core: Core, entry: journal.JournalEntry) -> Leftover:
     state = core.keyring.open(f"journal:{entry.key}", entry.sealed).decode() if entry.sealed else ""
-    return Leftover(entry.key, entry.provider, entry.type_name, entry.status, entry.identity or "", state)
+    age = (core.clock.now() - entry.updated_at).total_seconds() if entry.updated_at else 0.0
+    return Leftover(entry.key, entry.provider, entry.type_name, entry.status, entry.identity or "", state, age)
 
 
 def _workspace_token(core: Core, claim: Claim, workspace_id: str, owner_id: str, transition: Transition) -> str:

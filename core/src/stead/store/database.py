@@ -7,6 +7,7 @@ Terraform, a cloud or an agent is waited for.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ class Database:
         self._url = url
         self.peewee = _make(url, connections, timeout)
         self.dialect = dialect_of(self.peewee)
+        self._timeout = timeout
+        # SQLite has one writer and lets others poll; within a process they queue here instead.
+        self._writer = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Database {self.dialect}>"
@@ -64,7 +68,7 @@ class Database:
         :raises Conflict: a unique index refused a row.
         """
         begin = () if self.is_postgresql else ("IMMEDIATE",)
-        with self._connection():
+        with self._turn(), self._connection():
             if self.peewee.transaction_depth():
                 raise RuntimeError("a transaction is open in this thread already")
             try:
@@ -72,6 +76,18 @@ class Database:
                     yield
             except peewee.IntegrityError as error:
                 raise Conflict("Somebody else has just taken that name.", remedy="Choose another one.") from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self.is_postgresql:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._timeout):
+            raise Unavailable("The database is busy.", remedy="Try again.")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def _connection(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ class JournalEntry:
     status: EntryStatus
     identity: str | None = None
     sealed: bytes | None = field(default=None, repr=False)
+    updated_at: datetime | None = None
 
 
 def intend(entry: JournalEntry, at: datetime) -> None:
@@ -97,4 +98,5 @@ def _entry(row: Any) -> JournalEntry:
         status=EntryStatus(row.status),
         identity=row.identity,
         sealed=row.state,
+        updated_at=row.updated_at,
     )

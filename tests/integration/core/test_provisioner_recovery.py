@@ -1,0 +1,145 @@
+"""What dead runs left: found by key on a platform, removed once, and never taken from the living."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stead.api import OwnedResource, Platform, PlatformSpec, hookimpl
+from stead.api.errors import BuildFailure, PlatformUnreachable
+from stead.domain.records import Actor, Template
+from stead.plugins import PluginRegistry
+from stead.provisioner import recovery, workdirs
+from stead.services import builds, jobs, work, workspaces
+from stead.services.clock import ManualClock
+from stead.services.core import Core
+from stead.store.journal import EntryStatus, JournalEntry
+
+
+class Cloud(Platform):
+    """A platform in memory; ``broken`` does not answer."""
+
+    def __init__(self) -> None:
+        self.things: dict[str, OwnedResource] = {}
+        self.broken = False
+
+    def add(self, key: str, deployment: str) -> None:
+        self.things[key] = OwnedResource(key, "cloud_disk", f"id-{key}", deployment)
+
+    def owned_resources(self, deployment: str) -> Sequence[OwnedResource]:
+        if self.broken:
+            raise PlatformUnreachable("The cloud does not answer.")
+        return [thing for thing in self.things.values() if thing.deployment == deployment]
+
+    def destroy_owned(self, resource: OwnedResource) -> None:
+        self.things.pop(resource.key, None)
+
+
+class CloudPlugin:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    @hookimpl
+    def stead_platforms(self) -> list[PlatformSpec]:
+        return [PlatformSpec("cloud", "A cloud", lambda settings: self._cloud)]
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+def cloudy(core: Core, cloud: Cloud) -> Core:
+    plugins = PluginRegistry(builtins={"cloud": CloudPlugin(cloud)})
+    plugins.load()
+    return replace(core, plugins=plugins)
+
+
+def begin(core: Core, owner: Actor, make_template: Callable[..., Template]) -> jobs.Claim:
+    make_template("box")
+    workspaces.create(core, owner, "box", "dev")
+    claim = jobs.claim(core, "p")
+    assert claim is not None
+    return claim
+
+
+def intend(core: Core, owner: Actor, claim: jobs.Claim, key: str) -> None:
+    workspace = workspaces.get(core, owner, "dev")
+    entry: dict[str, Any] = {"job_id": claim.job.id, "workspace_id": workspace.id, "status": EntryStatus.INTENDED}
+    build_id = workspace.latest_build.id
+    named = {"build_id": build_id, "provider": "cloud", "type_name": "disk", "address": ""}
+    jobs.journal_intend(core, claim, JournalEntry(key, **entry, **named))
+
+
+def test_the_sweep_takes_what_is_old_and_belongs_to_nobody(
+    cloudy: Core, cloud: Cloud, owner: Actor, make_template: Callable[..., Template], clock: ManualClock
+) -> None:
+    claim = begin(cloudy, owner, make_template)
+    for key in ("made", "unsure", "never"):
+        intend(cloudy, owner, claim, key)
+    jobs.journal_created(cloudy, "made", "id-made", "{}")
+    cloud.add("made", cloudy.deployment_id)
+    cloud.add("unsure", cloudy.deployment_id)
+    cloud.add("theirs", "another deployment")
+    cloud.add("unknown", cloudy.deployment_id)
+    clock.advance(10)
+    assert recovery.sweep(cloudy) == 0, "a job is about to look after them"
+    jobs.fail(cloudy, claim, BuildFailure("broken"))
+    assert recovery.sweep(cloudy) == 0, "they are too young"
+    clock.advance(recovery.LATECOMER + 1)
+    cloud.broken = True
+    assert recovery.sweep(cloudy) == 0, "nobody knows what is there"
+    cloud.broken = False
+    assert recovery.sweep(cloudy) == 3
+    assert set(cloud.things) == {"theirs", "unknown"}
+    assert work.abandoned(cloudy) == ()
+    assert recovery.sweep(cloudy) == 0
+
+
+def test_a_dead_provisioner_on_this_machine_is_noticed_at_once(
+    cloudy: Core, owner: Actor, make_template: Callable[..., Template]
+) -> None:
+    make_template("box")
+    build = workspaces.create(cloudy, owner, "box", "dev").latest_build
+    with workdirs.alive(cloudy, "p"):
+        jobs.provisioner_seen(cloudy, "p")
+        assert jobs.claim(cloudy, "p") is not None
+        assert workdirs.reap_dead(cloudy) == 0
+        path = cloudy.settings.data_dir / "run" / "provisioners" / "p.lock"
+        died_without_cleaning_up = path.parent / "gone.lock"
+        died_without_cleaning_up.touch()
+        jobs.provisioner_seen(cloudy, "gone")
+        jobs.provisioner_seen(cloudy, "elsewhere")
+    assert workdirs.reap_dead(cloudy) == 0
+    assert set(jobs.provisioners(cloudy)) == {"p", "elsewhere"}
+    assert builds.get(cloudy, owner, build.id).job.attempt == 1
+
+
+def _die_while_applying(core: Core, job_id: str) -> None:
+    with workdirs.workdir(core, job_id) as folder:
+        template = folder / "run" / "template"
+        template.mkdir(parents=True)
+        (template / "terraform.tfstate").write_bytes(b'{"serial": 3, "resources": []}')
+        raise KeyboardInterrupt
+
+
+def test_a_leftover_work_directory_gives_its_state_to_the_next_run(
+    cloudy: Core, owner: Actor, make_template: Callable[..., Template]
+) -> None:
+    claim = begin(cloudy, owner, make_template)
+    with pytest.raises(KeyboardInterrupt):
+        _die_while_applying(cloudy, claim.job.id)
+    folder = cloudy.settings.data_dir / "work" / claim.job.id
+    assert folder.exists()
+    with workdirs.workdir(cloudy, claim.job.id) as again:
+        assert list(again.iterdir()) == []
+        loaded = work.load(cloudy, claim)
+    assert isinstance(loaded, work.BuildWork)
+    assert loaded.state == b'{"serial": 3, "resources": []}'
+    assert not folder.exists()
+    workdirs.harvest_all(cloudy)
+    assert list((cloudy.settings.data_dir / "work").iterdir()) == []

@@ -202,6 +202,11 @@ class AgentSettings(BaseModel):
     agent_parked_streams: int = Field(
         default=4, ge=1, le=64, description="Streams that an agent keeps parked at the control plane."
     )
+    agent_shutdown_timeout: Duration = Field(
+        default=60.0,
+        ge=0,
+        description="Time that shutdown scripts get before their workspace is stopped or deleted.",
+    )
     agent_stats_interval: Duration = Field(
         default=10.0, ge=1, description="How often agents report resource statistics."
     )

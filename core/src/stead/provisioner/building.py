@@ -10,6 +10,7 @@ from stead.api.errors import BuildFailure, SteadError
 from stead.domain.states import Transition
 from stead.provisioner import outcome, recovery
 from stead.provisioner.context import build_context
+from stead.provisioner.farewell import wait_for_shutdown_scripts
 from stead.provisioner.importing import originals
 from stead.provisioner.journal import DatabaseJournal
 from stead.provisioner.logs import JobLog
@@ -51,7 +52,7 @@ def run_build(
         originals=originals(work.providers),
     ) as run:
         try:
-            result = _steps(core, run, work, lines)
+            result = _steps(core, run, work, lines, canceled)
         except SteadError as error:
             lines.say("error", "applying" if isinstance(error, BuildFailure) else "planning", str(error))
             _clean_after_failure(core, run, work, lines)
@@ -66,12 +67,15 @@ def _nothing_to_do(work: BuildWork) -> bool:
     return work.transition is Transition.DELETE and (work.orphan or never)
 
 
-def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog) -> BuildResult:
+def _steps(
+    core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threading.Event
+) -> BuildResult:
     run.load(work.archive, work.state, dict(work.variables))
     run.init()
     plan = run.plan(destroy=work.transition is Transition.DELETE, graph=work.graph)
     if work.leftovers:
         recovery.clean(core, run, work.leftovers, work.state, lambda level, text: lines.say(level, "planning", text))
+    wait_for_shutdown_scripts(core, work, lines, canceled)
     applied = run.apply()
     made, secrets = outcome.resources(core, applied.document, agents=work.transition is Transition.START)
     return BuildResult(

@@ -17,7 +17,7 @@ from stead.gateway.failures import accepting, close
 from stead.gateway.rpc import wire
 from stead.gateway.rpc.methods import METHODS, AgentMethods
 from stead.gateway.state import Gateway
-from stead.services import agents, authentication
+from stead.services import agents, authentication, shutdown
 from stead.services.authentication import AgentIdentity
 from stead.services.bus import Payload
 
@@ -185,7 +185,13 @@ class AgentRpc:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._check_workspace, topic.partition(":")[2])
 
+        def shutdown_asked(topic: str, payload: Payload) -> None:
+            del payload
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._shut_down, topic.partition(":")[2])
+
         stack = contextlib.ExitStack()
+        stack.enter_context(self._gateway.core.bus.subscribe(f"{shutdown.TOPIC}:*", shutdown_asked))
         stack.enter_context(self._gateway.core.bus.subscribe("workspace:*", workspace_changed))
         return stack
 
@@ -203,6 +209,11 @@ class AgentRpc:
             if live is not None and path is not None and live.path is not path:
                 presence.set_path(agent_id, path, live.latency_ms)
                 self._gateway.core.bus.publish(f"agent:{agent_id}", {"path": path.value})
+
+    def _shut_down(self, workspace_id: str) -> None:
+        for connection in list(self._connections.values()):
+            if connection.identity.workspace_id == workspace_id:
+                self._spawn(connection.notify("shutdown", reason="the workspace ends"))
 
     def _check_workspace(self, workspace_id: str) -> None:
         for connection in list(self._connections.values()):

@@ -35,6 +35,8 @@ _BY_REASON = {
     "invalid_input": Exit.USAGE,
     "template_invalid": Exit.USAGE,
     "too_large": Exit.USAGE,
+    "archive_invalid": Exit.USAGE,
+    "archive_too_large": Exit.USAGE,
     "not_authenticated": Exit.NOT_SIGNED_IN,
     "forbidden": Exit.NOT_SIGNED_IN,
     "not_found": Exit.NOT_FOUND,

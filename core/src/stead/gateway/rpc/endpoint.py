@@ -123,6 +123,7 @@ class AgentRpc:
         self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         gateway.rpc = self
+        gateway.streams.changed = self.path_changed
 
     @accepting
     async def endpoint(self, socket: WebSocket) -> None:
@@ -202,13 +203,16 @@ class AgentRpc:
                 self._spawn(connection.notify("tunnel", tunnel=connection.tunnel_offer()))
 
     def paths_changed(self) -> None:
-        """Bring what is shown of agents' paths up to date."""
-        presence = self._gateway.core.presence
+        """Bring what is shown of agents' paths up to date: a tunnel becomes direct or relayed without a word."""
         for agent_id in list(self._connections):
-            live, path = presence.get(agent_id), self._gateway.path(agent_id)
-            if live is not None and path is not None and live.path is not path:
-                presence.set_path(agent_id, path, live.latency_ms)
-                self._gateway.core.bus.publish(f"agent:{agent_id}", {"path": path.value})
+            self.path_changed(agent_id)
+
+    def path_changed(self, agent_id: str) -> None:
+        presence = self._gateway.core.presence
+        live, path = presence.get(agent_id), self._gateway.path(agent_id)
+        if live is not None and path is not None and live.path is not path:
+            presence.set_path(agent_id, path, live.latency_ms)
+            self._gateway.core.bus.publish(f"agent:{agent_id}", {"path": path.value})
 
     def _shut_down(self, workspace_id: str) -> None:
         for connection in list(self._connections.values()):

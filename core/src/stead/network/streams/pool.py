@@ -53,6 +53,8 @@ class StreamPool:
 
     :param is_relayed: tells of an agent whose tunnel works whether its packets pass through our relay.
     :param gone: called with the id of an agent whose ticket ended.
+
+    ``changed`` is called with the id of an agent that parked a stream or lost one: its path may be another now.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class StreamPool:
         self.timings = timings or StreamTimings()
         self._is_relayed = is_relayed
         self._gone = gone
+        self.changed: Callable[[str], None] = lambda _: None
         self._agents: dict[str, _Lines] = {}
         self._by_ticket: dict[bytes, str] = {}
 
@@ -124,6 +127,7 @@ class StreamPool:
             return
         lines = self._agents[stream.agent_id]
         self._park(lines, stream)
+        self.changed(stream.agent_id)
         try:
             if await stream.stay_parked(self.timings.heartbeat, self.timings.silence):
                 await stream.closed.wait()
@@ -134,6 +138,7 @@ class StreamPool:
                 lines.parked.remove(stream)
             lines.taken.discard(stream)
             stream.abort()
+            self.changed(stream.agent_id)
 
     async def _greet(self, channel: Channel, transport: Transport, agent_id: str | None) -> Stream | None:
         stream = Stream(channel, "", transport)
@@ -200,9 +205,7 @@ class StreamPool:
     async def _next(self, agent_id: str) -> Stream:
         lines = self._agents.get(agent_id)
         if lines is None:
-            raise AgentUnreachable(
-                "The workspace's agent is not connected.", remedy="Is the workspace started?"
-            )
+            raise AgentUnreachable("The workspace's agent is not connected.", remedy="Is the workspace started?")
         if lines.parked:
             best = max(lines.parked, key=_preference)
             lines.parked.remove(best)

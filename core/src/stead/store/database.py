@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,7 +122,8 @@ class Database:
         """Close this thread's connection and all idle ones."""
         if not self.peewee.is_closed():
             self.peewee.close()
-        self.peewee.close_idle()
+        close_idle: Callable[[], None] = getattr(self.peewee, "close_idle")  # noqa: B009 - of the pool's mixin
+        close_idle()
 
 
 class _Sqlite(PooledSqliteDatabase):

@@ -75,9 +75,11 @@ def idle_workspaces() -> list[str]:
         .join(JobRow, on=(JobRow.id == BuildRow.job_id))
         .where(JobRow.status.in_([status.value for status in ACTIVE]))
     )
-    query = JournalRow.select(JournalRow.workspace_id).distinct()
     named = JournalRow.workspace_id.is_null(False)
-    return [row[0] for row in query.where(named & JournalRow.workspace_id.not_in(busy)).tuples()]
+    query = JournalRow.select(JournalRow.workspace_id).distinct().where(
+        named & JournalRow.workspace_id.not_in(busy)
+    )
+    return [str(row.workspace_id) for row in query]
 
 
 def forget(keys: list[str]) -> None:

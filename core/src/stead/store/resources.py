@@ -245,10 +245,10 @@ def _agents(query: Any) -> list[tuple[Any, Agent]]:
     apps: dict[str, list[App]] = {}
     scripts: dict[str, list[Script]] = {}
     if ids:
-        for row in AppRow.select().where(AppRow.agent_id.in_(ids)).order_by(AppRow.order, AppRow.slug):
-            apps.setdefault(row.agent_id, []).append(_app(row))
-        for row in ScriptRow.select().where(ScriptRow.agent_id.in_(ids)).order_by(ScriptRow.position):
-            scripts.setdefault(row.agent_id, []).append(_script(row))
+        for app in AppRow.select().where(AppRow.agent_id.in_(ids)).order_by(AppRow.order, AppRow.slug):
+            apps.setdefault(app.agent_id, []).append(_app(app))
+        for script in ScriptRow.select().where(ScriptRow.agent_id.in_(ids)).order_by(ScriptRow.position):
+            scripts.setdefault(script.agent_id, []).append(_script(script))
     return [(row, _agent(row, apps.get(row.id, ()), scripts.get(row.id, ()))) for row in rows]
 
 

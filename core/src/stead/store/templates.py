@@ -201,7 +201,7 @@ def _templates(query: Any) -> list[Template]:
             .where(WorkspaceRow.template_id.in_(ids) & WorkspaceRow.deleted_at.is_null())
             .group_by(WorkspaceRow.template_id)
         )
-        counts = dict(counting.tuples())
+        counts = {str(template_id): int(number) for template_id, number in counting.tuples().iterator()}
     authors = usernames(row.created_by for row in rows)
     return [
         Template(

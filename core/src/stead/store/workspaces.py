@@ -244,11 +244,6 @@ def owner_of(workspace_id: str) -> str | None:
     return row[0] if row else None
 
 
-def live_ids() -> list[str]:
-    query = WorkspaceRow.select(WorkspaceRow.id).where(WorkspaceRow.deleted_at.is_null())
-    return [workspace_id for (workspace_id,) in query.tuples()]
-
-
 def _workspaces(query: Any) -> list[Workspace]:
     rows = list(query)
     latest_ids = [row.latest_build_id for row in rows if row.latest_build_id]

@@ -24,7 +24,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _ADDRESS = re.compile(r"\btc[A-Za-z0-9_-]{60,}")
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
+def die_with(parent: int) -> Callable[[], None] | None:
     """What the child runs before exec: the kernel ends it when its parent ends, however that happens."""
     if _LIBC is None:
         return None
@@ -88,7 +88,7 @@ class Child:
             stdout=output,
             stderr=None if command.echo else asyncio.subprocess.STDOUT,
             env=dict(command.environment),
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=die_with(os.getpid()),
             start_new_session=True,
         )
         return cls(command, process)

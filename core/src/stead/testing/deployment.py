@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from stead.config import Settings, load_settings
+from stead.network.children import die_with
 from stead.testing.waiting import eventually
 
 START_SECONDS = 20.0
@@ -84,6 +85,8 @@ class Deployment:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                # A test run that is killed takes its servers along.
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509
             )
         eventually(self.is_healthy, START_SECONDS, what=f"a healthy server ({self.log[-2000:]})")
         return self

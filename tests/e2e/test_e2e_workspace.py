@@ -94,7 +94,7 @@ def wait_for_job(deployment: Deployment, path: str) -> dict[str, Any]:
         found: dict[str, Any] = deployment.get(path)
         return found if found["job"]["status"] in {"succeeded", "failed", "canceled"} else None
 
-    found = eventually(ended, 90, what=f"the end of {path}")
+    found = eventually(ended, 40, what=f"the end of {path}: {deployment.get(path)}")
     assert found["job"]["status"] == "succeeded", f"{found['job']}\n{deployment.log[-3000:]}"
     return found
 

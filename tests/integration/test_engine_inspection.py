@@ -72,7 +72,7 @@ def test_local_modules_count(bench: Workbench) -> None:
     found = bench.engine.inspect(source)
     assert found.errors == ()
     (need,) = found.providers
-    assert need.uncovered == ("resource type lab_nothing (main.tf:8)",)
+    assert need.uncovered == ("resource type lab_nothing (main.tf:8; is lab_thing meant?)",)
 
 
 def test_errors_have_file_and_line(bench: Workbench) -> None:

@@ -145,7 +145,8 @@ def _variable_failure(item: Diagnostic, variable: str) -> InvalidInput:
         return InvalidInput(
             f"The template's variable {variable} has no value{where}.",
             field=variable,
-            remedy="Set it in the template's variables, or give it a default.",
+            remedy=f"Set it with the template's version (stead templates push --variable {variable}=VALUE), "
+            "or give it a default.",
         )
     detail = " ".join(item.detail.split())
     return InvalidInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -269,7 +270,8 @@ def _uncovered(use: _Use, provider: type[Provider]) -> Iterator[str]:
     kind = next((item for item in kinds if item.type_name == use.type), None)
     if kind is None:
         word = "data source" if use.block.type == "data" else "resource type"
-        yield f"{word} {use.type} ({use.place})"
+        close = difflib.get_close_matches(use.type, [item.type_name for item in kinds], 1, 0.8)
+        yield f"{word} {use.type} ({use.place}{f'; is {close[0]} meant?' if close else ''})"
         return
     file = use.place.partition(":")[0]
     for name, line in _unknown(use.block.body, kind, top=True):

@@ -7,6 +7,8 @@ import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,6 +156,24 @@ class Yard:
         lines = self.deployment.get(f"/builds/{build}/logs")
         items = lines["items"] if isinstance(lines, Mapping) else lines
         return "\n".join(str(line["text"]) for line in items)
+
+    def stead(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run the command line as the owner; its exit code is the caller's matter."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("STEAD_", "CODER_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "stead.cli.main", *arguments],
+            env={
+                **kept,
+                "STEAD_URL": self.deployment.url,
+                "STEAD_TOKEN": self.deployment.token,
+                "STEAD_CONFIG_DIR": str(self.deployment.data_dir / "cli"),
+            },
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
 
     # What the test does
 

@@ -11,7 +11,7 @@ import pytest
 from stead.api import OwnedResource, Platform, PlatformSpec, hookimpl
 from stead.api.errors import BuildFailure, PlatformUnreachable
 from stead.domain.records import Actor, Template
-from stead.plugins import PluginRegistry
+from stead.plugins import PluginRegistry, discovery
 from stead.provisioner import recovery, workdirs
 from stead.services import builds, jobs, work, workspaces
 from stead.services.clock import ManualClock
@@ -39,12 +39,21 @@ class Cloud(Platform):
 
 
 class CloudPlugin:
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, name: str = "cloud") -> None:
         self._cloud = cloud
+        self._name = name
 
     @hookimpl
     def stead_platforms(self) -> list[PlatformSpec]:
-        return [PlatformSpec("cloud", "A cloud", lambda settings: self._cloud)]
+        return [PlatformSpec(self._name, "A cloud", lambda settings: self._cloud)]
+
+
+def only(**plugins: CloudPlugin) -> PluginRegistry:
+    """A registry of these plugins, whatever is installed here."""
+    installed = [found.name for found in discovery.installed()]
+    registry = PluginRegistry(builtins=plugins, disabled=installed)
+    registry.load()
+    return registry
 
 
 @pytest.fixture
@@ -54,9 +63,7 @@ def cloud() -> Cloud:
 
 @pytest.fixture
 def cloudy(core: Core, cloud: Cloud) -> Core:
-    plugins = PluginRegistry(builtins={"cloud": CloudPlugin(cloud)})
-    plugins.load()
-    return replace(core, plugins=plugins)
+    return replace(core, plugins=only(cloud=CloudPlugin(cloud)))
 
 
 def begin(core: Core, owner: Actor, make_template: Callable[..., Template]) -> jobs.Claim:
@@ -98,6 +105,23 @@ def test_the_sweep_takes_what_is_old_and_belongs_to_nobody(
     assert set(cloud.things) == {"theirs", "unknown"}
     assert work.abandoned(cloudy) == ()
     assert recovery.sweep(cloudy) == 0
+
+
+def test_a_platform_that_does_not_answer_keeps_no_other_from_being_cleaned(
+    core: Core, owner: Actor, make_template: Callable[..., Template], clock: ManualClock
+) -> None:
+    good, bad = Cloud(), Cloud()
+    bad.broken = True
+    cloudy = replace(core, plugins=only(bad=CloudPlugin(bad, "bad"), good=CloudPlugin(good, "good")))
+    claim = begin(cloudy, owner, make_template)
+    for key in ("there", "perhaps"):
+        intend(cloudy, owner, claim, key)
+    good.add("there", cloudy.deployment_id)
+    jobs.fail(cloudy, claim, BuildFailure("broken"))
+    clock.advance(recovery.LATECOMER + 1)
+    assert recovery.sweep(cloudy) == 1
+    assert good.things == {}
+    assert [leftover.key for leftover in work.abandoned(cloudy)] == ["perhaps"]
 
 
 def test_a_dead_provisioner_on_this_machine_is_noticed_at_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from stead.api.records import OwnedResource, Platform
 from stead.services import states, work
@@ -20,6 +21,14 @@ LATECOMER = 60.0
 Say = Callable[[str, str], None]
 
 
+@dataclass(frozen=True)
+class _Owned:
+    """What platforms have of this deployment, and which of them did not say."""
+
+    things: Mapping[str, tuple[Platform, OwnedResource]]
+    silent: frozenset[str]
+
+
 def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | None, say: Say) -> None:
     """Within a run that has planned: remove leftovers with the providers as the template configures them.
 
@@ -28,12 +37,12 @@ def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | No
     known = states.journal_keys(state) if state else frozenset()
     gone = [leftover.key for leftover in leftovers if leftover.key in known]
     rest = [leftover for leftover in leftovers if leftover.key not in known]
-    owned = _owned_by_key(core) if rest else None
+    owned = _owned(core, [leftover for leftover in rest if not leftover.identity])
     for leftover in rest:
         if leftover.identity and run.discard(_entry(leftover)):
             say("info", f"Removed {leftover.type_name} {leftover.identity}, which an earlier run had left.")
             gone.append(leftover.key)
-        elif not leftover.identity and _destroy(owned, leftover, say):
+        elif not leftover.identity and _destroy(core, owned, leftover, say):
             gone.append(leftover.key)
     if gone:
         work.forget_leftovers(core, gone)
@@ -43,15 +52,11 @@ def sweep(core: Core) -> int:
     """Outside of any run: remove leftovers of workspaces that no job is about to touch; returns how many."""
     # What is younger may be in a state that is still to be found in a dead run's work directory.
     leftovers = [leftover for leftover in work.abandoned(core) if leftover.age > LATECOMER]
-    if not leftovers:
-        return 0
-    owned = _owned_by_key(core)
-    if owned is None:
-        return 0
+    owned = _owned(core, leftovers)
     gone = [
         leftover.key
         for leftover in leftovers
-        if (leftover.key in owned or not leftover.identity) and _destroy(owned, leftover, _to_log)
+        if (leftover.key in owned.things or not leftover.identity) and _destroy(core, owned, leftover, _to_log)
     ]
     if gone:
         work.forget_leftovers(core, gone)
@@ -68,30 +73,38 @@ def _to_log(level: str, text: str) -> None:
     log.log(logging.WARNING if level == "warn" else logging.INFO, "%s", text)
 
 
-Owned = Mapping[str, tuple[Platform, OwnedResource]]
+def _platforms_of(core: Core, leftover: Leftover) -> frozenset[str]:
+    """The platforms where it may be: those of the plugin that serves its provider, else all."""
+    plugin = core.plugins.serving(leftover.provider)
+    for status in core.plugins.status():
+        if status.name == plugin:
+            return frozenset(status.platforms)
+    return frozenset(spec.name for spec, _ in core.plugins.platforms())
 
 
-def _owned_by_key(core: Core) -> Owned | None:
-    """What the platforms have of this deployment; ``None`` where one did not say, so that nothing is taken for gone."""
-    found: dict[str, tuple[Platform, OwnedResource]] = {}
+def _owned(core: Core, leftovers: Sequence[Leftover]) -> _Owned:
+    """Ask the platforms where the leftovers may be, and no others."""
+    asked = frozenset().union(*(_platforms_of(core, leftover) for leftover in leftovers))
+    things: dict[str, tuple[Platform, OwnedResource]] = {}
+    silent: set[str] = set()
     for spec, settings in core.plugins.platforms():
+        if spec.name not in asked:
+            continue
         try:
             platform = spec.factory(settings)
             for resource in platform.owned_resources(core.deployment_id):
-                found[resource.key] = (platform, resource)
+                things[resource.key] = (platform, resource)
         except Exception:  # boundary: a platform's code
             log.warning("The platform %s does not say what it has.", spec.name, exc_info=True)
-            return None
-    return found
+            silent.add(spec.name)
+    return _Owned(things, frozenset(silent))
 
 
-def _destroy(owned: Owned | None, leftover: Leftover, say: Say) -> bool:
+def _destroy(core: Core, owned: _Owned, leftover: Leftover, say: Say) -> bool:
     """Whether nothing with that key is there any more, nor will be."""
-    if owned is None:
-        return False
-    if leftover.key not in owned:
-        return leftover.age > LATECOMER
-    platform, resource = owned[leftover.key]
+    if leftover.key not in owned.things:
+        return leftover.age > LATECOMER and not owned.silent & _platforms_of(core, leftover)
+    platform, resource = owned.things[leftover.key]
     try:
         platform.destroy_owned(resource)
     except Exception as error:  # boundary: a platform's code

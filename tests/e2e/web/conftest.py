@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 from a2wsgi import WSGIMiddleware
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from stead.api.errors import SteadError
 from stead.config import load_settings
@@ -46,6 +46,8 @@ from stead.store.resources import AgentSecrets
 from stead.store.templates import Imported
 from stead.web.app import create_app
 from stead.web.build_assets import build
+
+expect.set_options(timeout=20_000)  # machines that run other tests are slow at times
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -474,7 +476,7 @@ def visitor(site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
             java_script_enabled=javascript,
             reduced_motion="reduce",
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         if signed_in:
             cookie = {"name": "stead_session", "value": site.session(user), "url": site.url}
             context.add_cookies([cookie])  # type: ignore[list-item]

@@ -1,0 +1,3 @@
+"""Stead on AWS: the provider ``hashicorp/aws`` and the platform."""
+
+VERSION = "0.1.0"

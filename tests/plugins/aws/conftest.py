@@ -1,0 +1,295 @@
+"""AWS: a moto server, and before it a small proxy that fails in the ways in which AWS does."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from stead.api.provider import BuildContext, Context, Owner, Resource, Unknown
+from stead.testing.left_out import leave_out
+from stead_aws.settings import AwsSettings
+
+pytest_plugins = ["stead.testing.templates"]
+
+REGION = "us-east-1"
+ENVIRONMENT = {
+    "MOTO_ENABLE_AMI_VALIDATION": "1",
+    "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
+    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def moto_server(**environment: str) -> Iterator[str]:
+    """A moto server of its own; its address."""
+    try:
+        import moto.server  # noqa: F401
+    except ImportError:
+        leave_out("AWS peer (moto)", "pip install 'stead-aws[test]'")
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **ENVIRONMENT, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            _wait_for(port, server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    pytest.fail("moto did not come up")
+
+
+@dataclass
+class Fault:
+    """What happens to calls of one operation.
+
+    :param kind: ``throttle``, ``error`` and any code: answered so without asking AWS; ``lost``: AWS does it, and the
+        answer never comes; ``vanish``: AWS does it, and then somebody else undoes it.
+    :param times: how often, then it is over.
+    """
+
+    operation: str
+    kind: str
+    times: int = 1
+    code: str = ""
+    status: int = 503
+    undo: Callable[[str], None] | None = None
+
+
+@dataclass
+class Edge:
+    """The proxy: where faults are set, and what was called."""
+
+    address: str = ""
+    account: str = field(default_factory=lambda: "".join(secrets.choice("123456789") for _ in range(12)))
+    faults: list[Fault] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, operation: str, kind: str = "throttle", **options: Any) -> None:
+        with self.lock:
+            self.faults.append(Fault(operation, kind, **options))
+
+    def take(self, operation: str) -> Fault | None:
+        with self.lock:
+            self.calls.append(operation)
+            for fault in self.faults:
+                if re.fullmatch(fault.operation, operation) and fault.times > 0:
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def count(self, operation: str) -> int:
+        with self.lock:
+            return self.calls.count(operation)
+
+
+def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            operation = urllib.parse.parse_qs(body.decode("latin-1")).get("Action", [""])[0]
+            fault = edge.take(operation)
+            if fault is not None and fault.kind in ("throttle", "error"):
+                self._refuse(fault)
+                return
+            status, headers, answer = self._forward(body)
+            if fault is not None and fault.kind == "lost":
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if fault is not None and fault.undo is not None:
+                fault.undo(answer.decode())
+            self._send(status, headers.get("Content-Type", "text/xml"), answer)
+
+        def _forward(self, body: bytes) -> tuple[int, Any, bytes]:
+            inner = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            try:
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                headers["x-moto-account-id"] = edge.account
+                inner.request("POST", self.path, body, headers)
+                response = inner.getresponse()
+                return response.status, response.headers, response.read()
+            finally:
+                inner.close()
+
+        def _refuse(self, fault: Fault) -> None:
+            code = fault.code or "RequestLimitExceeded"
+            error = f"<Code>{code}</Code><Message>Injected {code}.</Message>"
+            iam = b"iam" in (self.headers.get("Authorization") or "").encode()
+            text = (
+                f"<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>"
+                if iam
+                else f"<Response><Errors><Error>{error}</Error></Errors><RequestID>1</RequestID></Response>"
+            )
+            self._send(fault.status, "text/xml", text.encode())
+
+        def _send(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            """Nobody reads it."""
+
+    return Handler
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_server() as address:
+        yield address
+
+
+@pytest.fixture
+def edge(moto: str) -> Iterator[Edge]:
+    """A proxy before moto, for one test."""
+    made = Edge()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made, int(moto.rpartition(":")[2])))
+    server.daemon_threads = True
+    made.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+@dataclass
+class Rig:
+    """An account of its own on the server, with a deployment and a workspace in it."""
+
+    edge: Edge
+    name: str = field(default_factory=lambda: f"stead-test-{secrets.token_hex(5)}")
+    log: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        import boto3
+
+        from stead_aws.platform import AwsPlatform
+        from stead_aws.provider import Aws
+
+        endpoints = dict.fromkeys(("ec2", "iam", "sts"), self.edge.address)
+        self.settings = AwsSettings(
+            region=REGION,
+            access_key="test",
+            secret_key="secret",
+            endpoints=endpoints,
+            pause=0.01,
+            poll=0.02,
+            timeout=10,
+        )
+        self.provider = Aws(settings=self.settings)
+        self.platform = AwsPlatform(self.settings)
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="secret", region_name=REGION)
+        self.ec2 = session.client("ec2", endpoint_url=self.edge.address)
+        self.iam = session.client("iam", endpoint_url=self.edge.address)
+
+    @property
+    def build(self) -> BuildContext:
+        return BuildContext(
+            deployment=self.name,
+            workspace_id=f"{self.name}-workspace",
+            workspace_name="tester",
+            build_id="build-1",
+            owner=Owner(name="alice"),
+        )
+
+    def context(self, key: str = "", **options: Any) -> Context:
+        def sink(level: str, text: str) -> None:
+            self.log.append((level, text))
+
+        options = {"provider": self.provider, "build": self.build, **options}
+        return Context(key=key or secrets.token_hex(8), sink=sink, **options)
+
+    def create(self, resource: Resource, key: str = "") -> Any:
+        """Create it as the engine would: what is computed and not given is unknown before."""
+        for attribute in type(resource).schema().attributes.values():
+            value = getattr(resource, attribute.key)
+            if value is None and attribute.has_default:
+                setattr(resource, attribute.key, attribute.default)
+            elif value is None and attribute.computed:
+                setattr(resource, attribute.key, Unknown)
+        context = self.context(key)
+        if hasattr(resource, "tags_all"):
+            resource.tags_all = resource.tags or {}
+        resource.create(context)
+        return resource
+
+    @property
+    def image(self) -> str:
+        images = self.ec2.describe_images(Owners=["099720109477"])["Images"]
+        return str(next(item["ImageId"] for item in images if item["Architecture"] == "x86_64"))
+
+    def machines(self) -> list[dict[str, Any]]:
+        groups = self.ec2.describe_instances()["Reservations"]
+        found = [item for group in groups for item in group["Instances"]]
+        return [item for item in found if item["State"]["Name"] not in ("terminated", "shutting-down")]
+
+    def owned(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item in self.platform.owned_resources(self.name):
+            found.setdefault(item.type_name, []).append(item.identity)
+        return found
+
+
+@pytest.fixture
+def rig(edge: Edge) -> Rig:
+    return Rig(edge)
+
+
+@pytest.fixture
+def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's real credentials."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+
+
+def moto_post(address: str, path: str, body: Any) -> None:
+    inner = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+    inner.request("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode())
+    inner.getresponse().read()
+    inner.close()

@@ -20,6 +20,7 @@ def main() -> int:
             return 2
         os.execv(VENV_PYTHON, [str(VENV_PYTHON), str(ROOT / "bench"), *sys.argv[1:]])
     sys.path.insert(0, str(ROOT / "bench"))
+    os.environ.setdefault("STEAD_AGENT_BUNDLE_DIR", str(ROOT / ".cache/agent-bundle"))
     from runner import run
 
     return run(sys.argv[1:])

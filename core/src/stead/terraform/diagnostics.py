@@ -172,7 +172,7 @@ def provider_unavailable(item: Diagnostic, served: Sequence[str] = ()) -> Provid
     meant = [address for address in served if address.endswith("/" + name.rpartition("/")[2])]
     remedy = (
         f"Install a Stead plugin that serves {name}, put the provider into the mirror folder "
-        "(setting terraform.mirror), or let the server reach the provider's registry."
+        "(setting terraform_mirror), or let the server reach the provider's registry."
     )
     if meant:
         source = meant[0].removeprefix("registry.terraform.io/")

@@ -28,6 +28,7 @@ class EngineProxy:
         self._listener: socket.socket | None = None
         self._silent = threading.Event()
         self._trap = b""
+        self._late: list[socket.socket] = []
         self.sprung = threading.Event()
 
     @property
@@ -77,6 +78,8 @@ class EngineProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
+        for connection in self._late:
+            connection.close()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -108,13 +111,20 @@ class EngineProxy:
             return connection in self._connections
 
     def _spring(self, source: socket.socket, sink: socket.socket, data: bytes) -> None:
-        """The request reaches the engine, which carries it out; nobody hears of it."""
+        """The whole request reaches the engine, which carries it out; nobody hears of it."""
         self._trap = b""
+        while not _is_complete(data):
+            data += source.recv(CHUNK)
         with self._lock:
-            self._connections.discard(sink)  # the engine would undo nothing, but it must get the whole request
+            self._connections.discard(sink)
+            self._late.append(sink)  # stays open: an engine may drop what its client has gone away from
         self.cut()
         sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
         self.sprung.set()
-        sink.close()
-        source.close()
+
+
+def _is_complete(request: bytes) -> bool:
+    """Whether an HTTP request is there up to the end of its body, whose length its head tells."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = next((line.split(b":")[1] for line in head.lower().split(b"\r\n") if b"content-length:" in line), b"0")
+    return bool(end) and len(body) >= int(length)

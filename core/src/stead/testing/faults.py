@@ -18,6 +18,7 @@ import httpx
 
 from stead.services import states
 from stead.services.core import Core, close_core, open_core
+from stead.store import journal
 from stead.store import workspaces as store
 from stead.testing.deployment import Deployment
 from stead.testing.docker_api import DockerApi
@@ -213,19 +214,24 @@ class Yard:
             newest = store.newest_state(workspace)
         return states.journal_keys(states.open_state(self.core, *newest)) if newest else frozenset()
 
-    def difference(self) -> str:
-        """What the engine has and no state knows, and what is in the state of a build that succeeded and is gone.
+    def journalled(self, workspace: str) -> frozenset[str]:
+        """Keys of what the journal knows of a workspace (id) beside its states."""
+        with self.core.database.read():
+            return frozenset(entry.key for entry in journal.entries(workspace))
 
-        Of a build that failed, the state may hold what is gone already: the next plan sees that.
+    def difference(self) -> str:
+        """What the engine has and the database does not know, and what a state holds and is gone.
+
+        After a build that failed, the journal may know more than the state, until the next build or the sweep
+        has removed it, and the state may hold what is gone, which the next plan sees.
         """
         owned, lost = self.owned(), []
         unknown = dict(owned)
         for name, workspace in self.workspaces.items():
-            keys = self.known(workspace)
-            unknown = {key: what for key, what in unknown.items() if key not in keys}
-            gone = keys - set(owned)
-            if gone and self.status(workspace) == "succeeded":
-                lost += [f"{key} of {name}" for key in gone]
+            keys, good = self.known(workspace), self.status(workspace) == "succeeded"
+            understood = keys if good else keys | self.journalled(workspace)
+            unknown = {key: what for key, what in unknown.items() if key not in understood}
+            lost += [f"{key} of {name}" for key in keys - set(owned) if good]
         found = [f"not in the database: {what} ({key})" for key, what in unknown.items()]
         return "; ".join([*found, *(f"not on the engine: {item}" for item in lost)])
 

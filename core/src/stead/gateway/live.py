@@ -10,7 +10,7 @@ from starlette.responses import Response
 from stead.domain import rbac
 from stead.domain.records import Actor, Job, LogLine
 from stead.domain.transitions import ENDED
-from stead.gateway.events import HEARTBEAT_SECONDS, Changes, Event, Listener, resume_point
+from stead.gateway.events import HEARTBEAT_SECONDS, Batch, Changes, Event, Listener, resume_point
 from stead.gateway.failures import answering
 from stead.gateway.state import Gateway
 from stead.services import agents, builds, templates, workspaces
@@ -123,16 +123,16 @@ class LiveStreams:
                     yield None
 
 
-async def _follow(changes: Changes, read: Read, state: State, after: int) -> AsyncIterator[Event | None]:
+async def _follow(changes: Changes, read: Read, state: State, after: int) -> AsyncIterator[Event | Batch | None]:
     """Lines as they come, and the job where there is one and it has ended."""
     with changes.listening():
         while True:
             # The state first: what was written before the job ended is then surely read after it.
             job = await state()
             lines = await read(after)
-            for line in lines:
-                yield Event("line", line, line.id)
-                after = line.id
+            if lines:
+                yield Batch(tuple(Event("line", line, line.id) for line in lines))
+                after = lines[-1].id
             if len(lines) == PAGE:
                 continue
             if job is not None and job.status in ENDED:

@@ -47,6 +47,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whoever reaches the port can send what is no HTTP, as tunnel programs do that look for TLS; and fill the log."""
+    return record.msg != "Invalid HTTP request received."
+
+
 def configure_logging(level: str, form: str) -> None:
     """Send everything from ``level`` on to stderr, as ``text`` or ``json``."""
     handler = logging.StreamHandler(sys.stderr)
@@ -54,5 +59,6 @@ def configure_logging(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

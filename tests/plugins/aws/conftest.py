@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -121,9 +122,19 @@ class Edge:
             return self.calls.count(operation)
 
 
-def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:
+def _suited(body: bytes) -> bytes:
+    """moto takes the user data of a change one decoding too early."""
+    fields = urllib.parse.parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+    if not any(name == "UserData.Value" for name, _ in fields):
+        return body
+    again = {"UserData.Value": lambda text: base64.b64encode(text.encode()).decode()}
+    return urllib.parse.urlencode([(name, again.get(name, str)(value)) for name, value in fields]).encode()
+
+
+def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the methods of one class
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # headers and body in one packet: else each answer waits for an acknowledgement
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -144,7 +155,9 @@ def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:
         def _forward(self, body: bytes) -> tuple[int, Any, bytes]:
             inner = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:
+                body = _suited(body)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                headers["Content-Length"] = str(len(body))
                 headers["x-moto-account-id"] = edge.account
                 inner.request("POST", self.path, body, headers)
                 response = inner.getresponse()
@@ -219,6 +232,7 @@ class Rig:
             endpoints=endpoints,
             pause=0.01,
             poll=0.02,
+            settle=0.5,
             timeout=10,
         )
         self.provider = Aws(settings=self.settings)

@@ -130,11 +130,10 @@ class Cloud:
         operation: str,
         *,
         unsettled: tuple[str, ...] = UNSETTLED,
-        within: float = 30.0,
         **arguments: Any,
     ) -> Found:
         """As :meth:`ask`, about something that was made a moment ago and that AWS may not know everywhere yet."""
-        until = time.monotonic() + within
+        until = time.monotonic() + self.settings.settle
         while True:
             try:
                 return self.ask(context, doing, service, operation, **arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from stead.api.provider import Context, Nesting, Plan, attribute, block, is_known, one_of
+from stead.api.provider import Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
 from stead.api.provider.values import is_wholly_known
 from stead_aws import instance_blocks as blocks
 from stead_aws.base import RegionalTagged
@@ -144,6 +144,9 @@ class InstanceFields(RegionalTagged):
             plan.require_replace(user_data.pop())
         if plan.prior is not None:
             self._plan_root(plan)
+        if plan.action == "update" and (user_data or "instance_type" in plan.changed):
+            # The machine rests for it, and comes back with another address.
+            self.public_ip = self.public_dns = self.instance_state = Unknown
 
     def _plan_root(self, plan: Plan) -> None:
         before, after = plan.prior.root_block_device, self.root_block_device

@@ -68,8 +68,9 @@ def _network(machine: InstanceFields, found: Found) -> None:
     machine.private_dns = found.get("PrivateDnsName") or ""
     machine.public_ip = found.get("PublicIpAddress") or ""
     machine.public_dns = found.get("PublicDnsName") or ""
-    groups = found.get("SecurityGroups") or []
-    machine.vpc_security_group_ids = {item["GroupId"] for item in groups}
+    groups = found.get("SecurityGroups") or primary.get("Groups") or []
+    if groups or not is_known(machine.vpc_security_group_ids):
+        machine.vpc_security_group_ids = {item["GroupId"] for item in groups}
     if not is_known(machine.security_groups):
         machine.security_groups = {item["GroupName"] for item in groups}
     machine.source_dest_check = bool(primary.get("SourceDestCheck", found.get("SourceDestCheck", True)))

@@ -29,6 +29,9 @@ class AwsSettings(BaseModel, extra="forbid"):
         default=0.5, gt=0, description="Seconds before the second try; doubles, with jitter, up to 20."
     )
     poll: float = Field(default=3.0, gt=0, description="Seconds between two looks at something that takes time.")
+    settle: float = Field(
+        default=30.0, ge=0, description="Seconds that AWS may not know yet what was made a moment ago."
+    )
     identity_certificates: Path | None = Field(
         default=None,
         description="Folder with REGION.pem files: AWS's RSA-2048 certificates for instance identity documents, "

@@ -211,8 +211,8 @@ async def test_a_dead_stream_is_skipped_for_a_living_one() -> None:
         async with agent_of(pool, listener) as living:
             await living.park()
             for stream in pool._agents["a"].parked:
-                stream.heard_at -= stream.transport is Transport.TUNNEL
-            pool._agents["a"].parked[0].heard_at += 10
+                stream.listened_at -= stream.transport is Transport.TUNNEL
+            pool._agents["a"].parked[0].listened_at += 10
             stream = await pool.take("a", Target.ssh())
             await stream.write_eof()
             assert await read_all(stream) == b"<end>"
@@ -263,9 +263,13 @@ async def test_the_tunnel_is_preferred_and_the_path_follows() -> None:
     async with running() as (pool, listener), agent_of(pool, listener) as agent:
         relayed = False
         pool._is_relayed = lambda _: relayed
-        other = await asyncio.start_server(
-            lambda r, w: pool.serve(TcpChannel(r, w), Transport.WEBSOCKET), "127.0.0.1", 0
-        )
+        serving: set[asyncio.Task[None]] = set()
+
+        def accept(channel: TcpChannel) -> None:
+            serving.add(asyncio.create_task(pool.serve(channel, Transport.WEBSOCKET)))
+
+        loop = asyncio.get_running_loop()
+        other = await loop.create_server(lambda: TcpChannel(accept), "127.0.0.1", 0)
         slow = FakeAgent(other.sockets[0].getsockname()[1], agent.ticket)
         assert pool.path("a") is None
         await slow.park()
@@ -303,10 +307,15 @@ async def test_splice_passes_everything_with_half_close_and_backpressure() -> No
         stream = await pool.take("a", Target.ssh())
         done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
-        async def person(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            done.set_result(await splice(TcpChannel(reader, writer), stream))
+        splicing: set[asyncio.Task[None]] = set()
 
-        server = await asyncio.start_server(person, "127.0.0.1", 0)
+        async def person(channel: TcpChannel) -> None:
+            done.set_result(await splice(channel, stream))
+
+        def accept(channel: TcpChannel) -> None:
+            splicing.add(asyncio.create_task(person(channel)))
+
+        server = await asyncio.get_running_loop().create_server(lambda: TcpChannel(accept), "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(payload)
         writer.write_eof()
@@ -369,9 +378,7 @@ def test_no_text_makes_a_header_of_more_than_one_line(text: str) -> None:
             assert encoded.isascii()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "ssh:", "tcp:x", "tcp::80", "tcp:h:0", "tcp:h:70000", "tcp:a b:1", "unix:x"]
-)
+@pytest.mark.parametrize("text", ["", "ssh:", "tcp:x", "tcp::80", "tcp:h:0", "tcp:h:70000", "tcp:a b:1", "unix:x"])
 def test_other_targets_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         Target.parse(text)

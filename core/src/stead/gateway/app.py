@@ -14,7 +14,7 @@ from stead.gateway.agent_streams import AgentStreams
 from stead.gateway.bundles import Bundles
 from stead.gateway.failures import failure_response
 from stead.gateway.live import LiveStreams
-from stead.gateway.person_streams import PersonStreams
+from stead.gateway.person_streams import PersonStreams, RawPersonStreams
 from stead.gateway.relay_map import RelayDocuments
 from stead.gateway.rpc import AgentRpc
 from stead.gateway.state import Gateway
@@ -70,6 +70,7 @@ def _routes(gateway: Gateway) -> list[BaseRoute]:
         WebSocketRoute("/api/v2/agent/rpc", AgentRpc(gateway).endpoint),
         WebSocketRoute("/api/v2/agent/stream", AgentStreams(gateway).endpoint),
         WebSocketRoute("/api/v2/workspaces/{ref:path}/stream", PersonStreams(gateway).endpoint),
+        Route("/api/v2/workspaces/{ref:path}/stream", RawPersonStreams(gateway).endpoint),
         Route("/api/v2/builds/{id}/logs/stream", live.build_log),
         Route("/api/v2/template-versions/{id}/logs/stream", live.import_log),
         Route("/api/v2/agents/{id}/logs/stream", live.agent_log),

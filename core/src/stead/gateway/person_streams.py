@@ -1,18 +1,29 @@
-"""``/api/v2/workspaces/{id}/stream``: bytes between a person's program and a target in the workspace."""
+"""``/api/v2/workspaces/{id}/stream``: bytes between a person's program and a target in the workspace.
+
+Two ways lead there: ``Upgrade: stead-stream-1``, after which the connection is the stream, and a WebSocket for where
+something in between passes nothing else.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from stead.api.errors import InvalidInput, SteadError
+from stead.api.errors import InvalidInput, NotAuthenticated, SteadError
+from stead.domain.documents import error_document
 from stead.domain.records import Actor, Agent
 from stead.gateway.channels import SUBPROTOCOL, WebSocketChannel
 from stead.gateway.credentials import Credential, credential_of, rechecked
-from stead.gateway.failures import accepting, close
+from stead.gateway.failures import accepting, answering, close
 from stead.gateway.state import Gateway
-from stead.network.streams import AgentUnreachable, Target, TargetRefused, splice
+from stead.gateway.upgrade import HANDOVER
+from stead.network.streams import AgentUnreachable, Stream, Target, TargetRefused, TcpChannel, splice
 from stead.services import workspaces
 
 logger = logging.getLogger(__name__)
@@ -22,6 +33,83 @@ NOT_CONNECTED = 4503
 REVOKED = 4403
 
 
+@dataclass(frozen=True)
+class _Wish:
+    """Who wants to go where. ``agent`` is a name, None where there is only one."""
+
+    credential: Credential
+    ref: str
+    agent: str | None
+    target: Target
+
+    @classmethod
+    def of(cls, connection: HTTPConnection) -> _Wish:
+        """
+        :raises Forbidden: a page of another site asks.
+        :raises InvalidInput: the target is none.
+        """
+        credential = credential_of(connection)
+        query = connection.query_params
+        target = Target.parse(query.get("to", "ssh"))
+        return cls(credential, connection.path_params["ref"], query.get("agent") or None, target)
+
+    def still_allowed(self, gateway: Gateway, agent: Agent) -> Callable[[], object]:
+        return lambda: workspaces.agent(gateway.core, self.credential.actor(gateway.core), self.ref, agent.name)
+
+
+class _Gone(Response):
+    """No answer: the connection is not HTTP any more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive, send
+
+
+class RawPersonStreams:
+    """What becomes of ``Upgrade: stead-stream-1``. Only tokens let in: no page of a browser upgrades like this."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    @answering
+    async def endpoint(self, request: Request) -> Response:
+        gateway = self._gateway
+        hand_over = (request.scope.get("extensions") or {}).get(HANDOVER)
+        if hand_over is None:
+            return _upgrade_required()
+        wish = _Wish.of(request)
+        if wish.credential.token is None:
+            raise NotAuthenticated("A stream needs a token.", remedy="Send one in the Authorization header.")
+        actor = await gateway.calls(wish.credential.actor, gateway.core)
+        leave = gateway.person_streams.enter(actor.user_id, "connections to workspaces")
+        try:
+            agent = await gateway.calls(workspaces.agent, gateway.core, actor, wish.ref, wish.agent)
+            stream = await gateway.streams.take(agent.id, wish.target)
+            await self._carry(hand_over, stream, wish, agent)
+        finally:
+            leave()
+        return _Gone()
+
+    async def _carry(self, hand_over: Callable[[], TcpChannel], stream: Stream, wish: _Wish, agent: Agent) -> None:
+        async def denied(error: SteadError) -> None:
+            logger.info("a stream to agent %s ended: %s", agent.id, error)
+            channel.abort()
+            stream.abort()
+
+        try:
+            channel = hand_over()
+        except ConnectionResetError:
+            stream.abort()
+            return
+        async with rechecked(self._gateway.calls, wish.still_allowed(self._gateway, agent), denied):
+            traffic = await splice(channel, stream)
+        logger.debug("a stream to agent %s ended: %d up, %d down", agent.id, traffic.up, traffic.down)
+
+
+def _upgrade_required() -> JSONResponse:
+    error = InvalidInput("This address is for streams.", field="Upgrade", remedy=f"Ask to upgrade to {SUBPROTOCOL}.")
+    return JSONResponse(error_document(error), 426, {"Upgrade": f"{SUBPROTOCOL}, websocket", "Connection": "Upgrade"})
+
+
 class PersonStreams:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -29,25 +117,22 @@ class PersonStreams:
     @accepting
     async def endpoint(self, socket: WebSocket) -> None:
         gateway = self._gateway
-        credential = credential_of(socket)
-        target = Target.parse(socket.query_params.get("to", "ssh"))
-        name = socket.query_params.get("agent") or None
-        ref = socket.path_params["ref"]
+        wish = _Wish.of(socket)
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
             raise InvalidInput(f"The subprotocol has to be {SUBPROTOCOL}.", field="Sec-WebSocket-Protocol")
-        actor = await gateway.calls(credential.actor, gateway.core)
+        actor = await gateway.calls(wish.credential.actor, gateway.core)
         leave = gateway.person_streams.enter(actor.user_id, "connections to workspaces")
         try:
-            agent = await self._find_agent(socket, actor, ref, name)
+            agent = await self._find_agent(socket, actor, wish)
             if agent is not None:
-                await self._connect(socket, agent, target, credential, ref)
+                await self._connect(socket, agent, wish)
         finally:
             leave()
 
-    async def _find_agent(self, socket: WebSocket, actor: Actor, ref: str, name: str | None) -> Agent | None:
+    async def _find_agent(self, socket: WebSocket, actor: Actor, wish: _Wish) -> Agent | None:
         """The agent to connect to; where there is none, the socket is closed with the reason."""
         try:
-            return await self._gateway.calls(workspaces.agent, self._gateway.core, actor, ref, name)
+            return await self._gateway.calls(workspaces.agent, self._gateway.core, actor, wish.ref, wish.agent)
         except SteadError as error:
             if error.reason in {"not_authenticated", "forbidden"}:
                 raise
@@ -55,22 +140,19 @@ class PersonStreams:
             await close(socket, NO_AGENT, str(error))
             return None
 
-    async def _connect(self, socket: WebSocket, agent: Agent, target: Target, credential: Credential, ref: str) -> None:
+    async def _connect(self, socket: WebSocket, agent: Agent, wish: _Wish) -> None:
         gateway = self._gateway
         await socket.accept(subprotocol=SUBPROTOCOL)
         try:
-            stream = await gateway.streams.take(agent.id, target)
+            stream = await gateway.streams.take(agent.id, wish.target)
         except (AgentUnreachable, TargetRefused) as error:
             await close(socket, NOT_CONNECTED, str(error))
             return
-
-        def still_allowed() -> None:
-            workspaces.agent(gateway.core, credential.actor(gateway.core), ref, agent.name)
 
         async def denied(error: SteadError) -> None:
             await close(socket, REVOKED, str(error))
             stream.abort()
 
-        async with rechecked(gateway.calls, still_allowed, denied):
+        async with rechecked(gateway.calls, wish.still_allowed(gateway, agent), denied):
             traffic = await splice(WebSocketChannel(socket), stream)
         logger.debug("a stream to agent %s ended: %d up, %d down", agent.id, traffic.up, traffic.down)

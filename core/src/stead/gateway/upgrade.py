@@ -2,6 +2,9 @@
 
 An ``Upgrade: DERP`` request on the relay's path gets its 101, and then the same TCP or TLS transport belongs
 to the relay's own :class:`asyncio.Protocol`: nothing of ASGI stands between the socket and a packet.
+
+An ``Upgrade: stead-stream-1`` request goes through the application like any other, which may refuse it with any
+answer, or take the transport over with what it finds in the scope's extensions under :data:`HANDOVER`.
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stead.network.relay import Relay, RelayConnection
+from stead.network.streams import TcpChannel
 
 RELAY_PATH = b"/derp"
+STREAM = b"stead-stream-1"
+HANDOVER = "stead.handover"
 
 
 class UpgradingProtocol(HttpToolsProtocol):
@@ -36,6 +42,42 @@ class UpgradingProtocol(HttpToolsProtocol):
             self._hand_over_to_relay()
         else:
             super().handle_websocket_upgrade()
+
+    def _is_stream_upgrade(self) -> bool:
+        return self._get_upgrade() == STREAM
+
+    def _unsupported_upgrade_warning(self) -> None:
+        if not self._is_stream_upgrade():
+            super()._unsupported_upgrade_warning()
+
+    def on_headers_complete(self) -> None:
+        if not self._is_stream_upgrade():
+            super().on_headers_complete()
+            return
+        self.scope["extensions"] = {HANDOVER: self._hand_over_to_stream}  # type: ignore[dict-item]  # one of our own
+        super().on_headers_complete()
+        # The parser takes what follows for another protocol, so a refusal is the last answer here.
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _hand_over_to_stream(self) -> TcpChannel:
+        """Answer 101; from then on the connection belongs to the channel that is returned.
+
+        :raises ConnectionResetError: the client has gone.
+        """
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client has gone")
+        self.connections.discard(self)
+        self._unset_keepalive_if_required()
+        # For uvicorn the request is over, without an answer of its own.
+        self.cycle.disconnected = True
+        self.transport.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + STREAM + b"\r\nConnection: Upgrade\r\n\r\n"
+        )
+        channel = TcpChannel()
+        self.transport.set_protocol(channel)
+        channel.connection_made(self.transport)
+        return channel
 
     def _hand_over_to_relay(self) -> None:
         if self.relay.is_full:

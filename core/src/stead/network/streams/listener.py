@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from stead.network.streams.channel import READ_SIZE, TcpChannel, Transport
+from stead.network.streams.channel import TcpChannel, Transport
 from stead.network.streams.pool import StreamPool
 
 
@@ -19,7 +19,8 @@ class TunnelListener:
 
     async def start(self, port: int = 0) -> None:
         """Listen; a port of 0 means any free one."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=READ_SIZE)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: TcpChannel(self._accept), "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -29,9 +30,7 @@ class TunnelListener:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        await self._pool.serve(TcpChannel(reader, writer), Transport.TUNNEL)
+    def _accept(self, channel: TcpChannel) -> None:
+        task = asyncio.create_task(self._pool.serve(channel, Transport.TUNNEL))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

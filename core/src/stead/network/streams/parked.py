@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from stead.api.errors import Unavailable
-from stead.network.streams.channel import Channel, Transport
+from stead.network.streams.channel import Channel, TcpChannel, Transport
 from stead.network.streams.target import Target
 
 MAX_LINE = 512
@@ -30,10 +30,16 @@ class Stream:
         self.closed = asyncio.Event()
         self.taken = False
         self._loop = asyncio.get_running_loop()
-        self.heard_at = self._loop.time()
+        self.listened_at = self._loop.time()
         self._channel = channel
         self._buffer = b""
+        self._joined: TcpChannel | None = None
         self._answer: asyncio.Future[str] | None = None
+
+    @property
+    def heard_at(self) -> float:
+        """When the agent last said anything, by the loop's clock."""
+        return self.listened_at if self._joined is None else self._joined.heard_at
 
     # Parked
 
@@ -55,7 +61,7 @@ class Stream:
 
     async def _listen(self) -> bool:
         while line := await self.read_line():
-            self.heard_at = self._loop.time()
+            self.listened_at = self._loop.time()
             if line == "pong":
                 continue
             if self._answer is None or line.partition(" ")[0] not in {"ok", "no"}:
@@ -116,7 +122,7 @@ class Stream:
             data, self._buffer = self._buffer, b""
         else:
             data = await self._channel.read()
-        self.heard_at = self._loop.time()
+        self.listened_at = self._loop.time()
         return data
 
     async def write(self, data: bytes | memoryview) -> None:
@@ -124,6 +130,14 @@ class Stream:
 
     async def write_eof(self) -> None:
         await self._channel.write_eof()
+
+    def surrender(self) -> tuple[TcpChannel, bytes] | None:
+        """The connection below and what was read of it already, to be joined; None where it is not a TCP one."""
+        if not isinstance(self._channel, TcpChannel):
+            return None
+        self._joined = self._channel
+        early, self._buffer = self._buffer, b""
+        return self._channel, early
 
     def abort(self) -> None:
         self._channel.abort()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from stead.network.streams.channel import Channel
+from stead.network.streams.channel import Channel, TcpChannel
+from stead.network.streams.parked import Stream
 
 HALF_CLOSED_IDLE = 600.0
+FLUSH = 30.0  # seconds for the last bytes to leave
 
 
 @dataclass
@@ -23,6 +25,12 @@ async def splice(first: Channel, second: Channel, half_closed_idle: float = HALF
 
     :param half_closed_idle: after one direction has ended, the other may be silent for so many seconds.
     """
+    agent = second.surrender() if isinstance(first, TcpChannel) and isinstance(second, Stream) else None
+    if isinstance(first, TcpChannel) and agent is not None:
+        try:
+            return await _join(first, *agent, half_closed_idle)
+        finally:
+            second.abort()
     traffic = Traffic()
 
     async def copy(source: Channel, sink: Channel, direction: str) -> None:
@@ -54,3 +62,36 @@ async def _linger(ways: set[asyncio.Task[None]], traffic: Traffic, idle: float) 
     while ways and traffic.up + traffic.down != passed:
         passed = traffic.up + traffic.down
         _, ways = await asyncio.wait(ways, timeout=idle)
+
+
+async def _join(first: TcpChannel, second: TcpChannel, early: bytes, idle: float) -> Traffic:
+    """Let the transports feed each other; what is left to do here is to wait for the end."""
+    before = (first.received, second.received)
+    second.join(first, early)
+    first.join(second)
+    try:
+        await _first_of(first.ended, second.ended)
+        passed = -1
+        while not _over(first, second) and first.received + second.received != passed:
+            passed = first.received + second.received
+            still_open = second.ended if first.ended.is_set() else first.ended
+            await _first_of(first.lost, second.lost, still_open, patience=idle)
+        await asyncio.gather(first.close(FLUSH), second.close(FLUSH))
+    finally:
+        first.abort()
+        second.abort()
+    return Traffic(first.received - before[0], second.received - before[1] + len(early))
+
+
+def _over(first: TcpChannel, second: TcpChannel) -> bool:
+    lost = first.lost.is_set() or second.lost.is_set()
+    return lost or (first.ended.is_set() and second.ended.is_set())
+
+
+async def _first_of(*events: asyncio.Event, patience: float | None = None) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

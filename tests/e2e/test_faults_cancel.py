@@ -21,15 +21,11 @@ CANCELS = 6
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def yard(
-    request: pytest.FixtureRequest, docker_engine: str, busybox_image: str, tmp_path: Path
-) -> Iterator[Yard]:
+def yard(request: pytest.FixtureRequest, docker_engine: str, busybox_image: str, tmp_path: Path) -> Iterator[Yard]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     ports = (find_free_port(), find_free_port())
     environment = {"STEAD_PROVISIONERS": "2", "STEAD_PROVISIONER_CONCURRENCY": "2"}
-    with open_yard(
-        tmp_path, ports, docker_engine, busybox_image, database_url=url, environment=environment
-    ) as made:
+    with open_yard(tmp_path, ports, docker_engine, busybox_image, database_url=url, environment=environment) as made:
         made.import_starter()
         yield made
 

@@ -24,9 +24,7 @@ MOST_WORKSPACES = 4
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def yard(
-    request: pytest.FixtureRequest, docker_engine: str, busybox_image: str, tmp_path: Path
-) -> Iterator[Yard]:
+def yard(request: pytest.FixtureRequest, docker_engine: str, busybox_image: str, tmp_path: Path) -> Iterator[Yard]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     ports = (find_free_port(), find_free_port())
     with open_yard(tmp_path, ports, docker_engine, busybox_image, database_url=url) as made:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stead.server.process import WEB_THREADS
 from stead.testing.certificates import self_signed
 from stead.testing.deployment import Deployment
 from stead.testing.waiting import eventually
@@ -163,3 +166,18 @@ def test_over_tls_the_map_pins_the_certificate(make_deployment: Callable[..., De
         [node] = document["Regions"]["900"]["Nodes"]
         assert node["CertName"] == f"sha256-raw:{made.digest}"
         eventually(lambda: "the tunnel is up" in deployment.log, 10)
+
+
+def test_who_sends_slowly_keeps_nobody_from_being_served(deployment: Deployment) -> None:
+    deployment.start()
+    begun = (
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 1000\r\n\r\nlogin=a"
+    )
+    address = httpx.URL(deployment.url)
+    with contextlib.ExitStack() as stack:
+        for _ in range(WEB_THREADS * 2):
+            slow = stack.enter_context(socket.create_connection((address.host, address.port or 80)))
+            slow.sendall(begun)
+        for _ in range(WEB_THREADS):
+            assert httpx.get(f"{deployment.url}/api/v2/buildinfo", timeout=10).status_code == 200

@@ -25,6 +25,7 @@ from stead.network.tailcat import RelayAccess, Tailcat, TailcatUnavailable
 from stead.network.tunnel import TunnelServer
 from stead.provisioner.supervisor import Supervisor
 from stead.server import listeners
+from stead.server.bodies import ReadBodiesFirst
 from stead.server.bundle import provide_bundle
 from stead.server.certificate import pinned_certificate
 from stead.services import ticks
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 ALWAYS_RELAY = "TS_DEBUG_ALWAYS_USE_DERP"  # of the tunnel program itself, for tests
 WEB_THREADS = 8
+WEB_QUEUE = 64  # pieces of an answer that a slow reader may leave unsent before it holds a thread
 DRAIN_SECONDS = 5
 PATH_SECONDS = 2.0
 PING_SECONDS = 15.0
@@ -146,7 +148,8 @@ class ServerProcess:
 
     def _web_application(self) -> ASGIApp:
         flask_app = import_module("stead.web.app").create_app(self.core)
-        return cast("ASGIApp", WSGIMiddleware(flask_app, workers=WEB_THREADS))
+        web = WSGIMiddleware(flask_app, workers=WEB_THREADS, send_queue_size=WEB_QUEUE)
+        return ReadBodiesFirst(cast("ASGIApp", web))
 
     async def _serve(
         self, gateway: Gateway, app: Any, sockets: list[Any], *, tls: bool

@@ -35,6 +35,12 @@ ENVIRONMENT = {
     "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
 }
 
+# moto fails where AWS says that there is nothing to undo any more.
+GONE_TWICE = {
+    "CancelSpotInstanceRequests": "InvalidSpotInstanceRequestID.NotFound",
+    "RemoveRoleFromInstanceProfile": "NoSuchEntity",
+}
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -131,7 +137,7 @@ def _suited(body: bytes) -> bytes:
     return urllib.parse.urlencode([(name, again.get(name, str)(value)) for name, value in fields]).encode()
 
 
-def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - the methods of one class
+def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = 1 << 16  # headers and body in one packet: else each answer waits for an acknowledgement
@@ -144,6 +150,10 @@ def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:  # noqa: C9
                 self._refuse(fault)
                 return
             status, headers, answer = self._forward(body)
+            if status == 500 and operation in GONE_TWICE:
+                fault = Fault(operation, "error", code=GONE_TWICE[operation], status=400)
+                self._refuse(fault)
+                return
             if fault is not None and fault.kind == "lost":
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -215,6 +225,7 @@ class Rig:
     """An account of its own on the server, with a deployment and a workspace in it."""
 
     edge: Edge
+    given: AwsSettings | None = None
     name: str = field(default_factory=lambda: f"stead-test-{secrets.token_hex(5)}")
     log: list[tuple[str, str]] = field(default_factory=list)
 
@@ -225,7 +236,7 @@ class Rig:
         from stead_aws.provider import Aws
 
         endpoints = dict.fromkeys(("ec2", "iam", "sts"), self.edge.address)
-        self.settings = AwsSettings(
+        self.settings = self.given or AwsSettings(
             region=REGION,
             access_key="test",
             secret_key="secret",
@@ -237,9 +248,14 @@ class Rig:
         )
         self.provider = Aws(settings=self.settings)
         self.platform = AwsPlatform(self.settings)
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="secret", region_name=REGION)
-        self.ec2 = session.client("ec2", endpoint_url=self.edge.address)
-        self.iam = session.client("iam", endpoint_url=self.edge.address)
+        secret = self.settings.secret_key
+        session = boto3.Session(
+            aws_access_key_id=self.settings.access_key,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            region_name=REGION,
+        )
+        self.ec2 = session.client("ec2", endpoint_url=self.settings.endpoints["ec2"])
+        self.iam = session.client("iam", endpoint_url=self.settings.endpoints["iam"])
 
     @property
     def build(self) -> BuildContext:
@@ -292,6 +308,18 @@ class Rig:
 @pytest.fixture
 def rig(edge: Edge) -> Rig:
     return Rig(edge)
+
+
+@pytest.fixture
+def make_rig() -> Callable[[AwsSettings], Rig]:
+    """A rig with credentials of one's own."""
+    return lambda settings: Rig(Edge(settings.endpoints["ec2"]), settings)
+
+
+@pytest.fixture(scope="session")
+def moto_factory() -> Callable[..., Any]:
+    """Starts further servers, with other settings."""
+    return moto_server
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import boto3.exceptions
 from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
 
 from stead.api.errors import (
     CapacityExhausted,
@@ -27,6 +28,7 @@ SDK_ERRORS = (
     sdk.HTTPClientError,
     sdk.MissingServiceIdError,
     sdk.UndefinedModelAttributeError,
+    ResponseParserError,
     boto3.exceptions.Boto3Error,
 )
 
@@ -39,6 +41,7 @@ CAPACITY = "Choose another instance type or availability zone, or try again late
 NETWORK = (
     "Check the network, a proxy (https_proxy) and the endpoints in the provider block or in plugins.aws.endpoints."
 )
+BETWEEN = "Something between Stead and AWS has answered in its place. "
 REGION = 'Set region in the provider block (region = "eu-central-1") or in plugins.aws.region.'
 CLOCK = "Set the clock of the machine that runs Stead: AWS refuses signatures that are off by some minutes."
 
@@ -125,6 +128,10 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], Rule], ...] = (
     ),
     ((sdk.HTTPClientError, sdk.ConnectionError, sdk.IncompleteReadError), Rule("", PlatformUnreachable, NETWORK)),
     ((sdk.EndpointConnectionError, sdk.EndpointProviderError), Rule("", PlatformUnreachable, NETWORK)),
+    (
+        (ResponseParserError,),
+        Rule("", PlatformUnreachable, "Something between Stead and AWS answered in its place: " + NETWORK),
+    ),
     ((sdk.WaiterError,), Rule("", OperationTimedOut, "Try again.")),
 )
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:\w+)")

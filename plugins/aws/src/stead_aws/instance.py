@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stead.api.errors import ResourceNotFound
-from stead.api.provider import Context, Nesting, attribute, block, one_of
+from stead.api.provider import Context, Nesting, Unknown, attribute, block, one_of
 from stead_aws import instance_blocks as blocks
 from stead_aws import instance_life as life
 from stead_aws import instance_view as view
@@ -61,9 +61,7 @@ class Instance(InstanceFields, name="aws_instance", version=2):
         found = view.describe(machine, context, identity)
         if found is None:
             return None
-        machine.associate_public_ip_address = bool(found.get("PublicIpAddress"))
-        machine.security_groups = {item["GroupName"] for item in found.get("SecurityGroups") or ()}
-        machine.volume_tags = None
+        machine.associate_public_ip_address = machine.security_groups = Unknown
         view.refresh(machine, context, found)
         machine.tags = tagging.visible(tagging.of_api(found.get("Tags"))) or None
         machine._lifecycle(found)

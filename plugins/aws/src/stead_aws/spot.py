@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stead.api.errors import CapacityExhausted, ProviderFailure
-from stead.api.provider import BlockSchema, Context, Nesting, Plan, attribute, block, is_known, one_of
+from stead.api.provider import BlockSchema, Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
 from stead_aws import instance_life as life
 from stead_aws import instance_request as request
 from stead_aws import instance_view as view
@@ -180,7 +180,8 @@ class SpotInstanceRequest(InstanceFields, name="aws_spot_instance_request", vers
         with limited(context, limit_of(self.timeouts, "delete", 1200.0)) as inner:
             found = self._described(inner)
             doing = f"Spot request {self.id} could not be cancelled"
-            self.find(inner, doing, "CancelSpotInstanceRequests", SpotInstanceRequestIds=[self.id])
+            if found is not None and found["State"] not in OVER:
+                self.find(inner, doing, "CancelSpotInstanceRequests", SpotInstanceRequestIds=[self.id])
             # The request may have been fulfilled while it was being cancelled.
             latest = self._described(inner) or found or {}
             machine = latest.get("InstanceId") or given(self.spot_instance_id)
@@ -189,11 +190,19 @@ class SpotInstanceRequest(InstanceFields, name="aws_spot_instance_request", vers
 
     @classmethod
     def import_(cls, context: Context, identity: str) -> SpotInstanceRequest | None:
-        spot = cls(id=identity, force_destroy=False, source_dest_check=True, wait_for_fulfillment=False)
+        spot = cls(
+            id=identity,
+            associate_public_ip_address=Unknown,
+            security_groups=Unknown,
+            force_destroy=False,
+            source_dest_check=True,
+            wait_for_fulfillment=False,
+        )
         found = spot._described(context)
         if found is None:
             return None
         spot.spot_type = found.get("Type") or "one-time"
         spot.instance_interruption_behavior = found.get("InstanceInterruptionBehavior") or "terminate"
         spot.spot_price = found.get("SpotPrice") or ""
+        spot.user_data_replace_on_change = spot.fetch_password_data = False
         return spot if spot.read(context) else None

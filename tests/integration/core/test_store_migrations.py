@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import peewee
@@ -137,3 +138,18 @@ def test_a_database_that_is_not_there_says_so(tmp_path) -> None:
     with pytest.raises(Unavailable) as raised:
         missing.migrate()
     assert "secret" not in str(raised.value) + repr(missing)
+
+
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_nobody_else_can_read_the_file(tmp_path: Path, before: int | None) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "stead.db"
+    if before is not None:
+        file.touch(before)
+        file.chmod(before)
+    database = Database(f"sqlite:///{file}")
+    database.migrate()
+    found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    database.close()
+    assert found
+    assert set(found.values()) == {0o600}, found

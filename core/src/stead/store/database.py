@@ -6,7 +6,9 @@ Terraform, a cloud or an agent is waited for.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -131,11 +133,26 @@ class _Sqlite(PooledSqliteDatabase):
         return not getattr(conn, "in_transaction", False)
 
 
+def _keep_private(path: Path) -> None:
+    """Only the owner may read the file: it holds hashes of passwords and tokens, and its folder may be an open one.
+
+    SQLite gives its other files (``-wal``, ``-shm``) the mode of this one.
+    """
+    # What cannot be opened at all is told when it is connected to.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
+        with contextlib.suppress(OSError):
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)
+
+
 def _make(url: str, connections: int, timeout: float) -> peewee.Database:
     for scheme in _SQLITE_SCHEMES:
         if url.startswith(scheme):
             path = Path(url.removeprefix(scheme))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _keep_private(path)
             return _Sqlite(
                 str(path),
                 max_connections=connections,

@@ -398,7 +398,8 @@ def test_ssh_certificates(
         agents.ssh_certificate(core, owner, "dev", None, "ssh-rsa nonsense")
     agent = authentication.agent_for_token(core, TOKEN)
     host = asyncssh.import_certificate(agents.host_certificate(core, agent.actor, agent.agent_id, public))
-    assert "dev.ada.stead" in host.principals
+    # Not main.dev.stead, which is the workspace "main" of a user called "dev".
+    assert host.principals == ["main.dev.ada.stead", "dev.ada.stead", "dev.stead"]
     assert host.signing_key.export_public_key().split()[1].decode() in access.host_ca[0]
     assert ssh_service.authority_key(core, "host") != ssh_service.authority_key(core, "user")
 

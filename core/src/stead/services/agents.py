@@ -282,14 +282,12 @@ def principal(workspace_id: str) -> str:
 
 
 def host_names(workspace: Workspace, agent: str) -> tuple[str, ...]:
-    """Names under which SSH clients know an agent; the first is the most exact."""
+    """Names under which SSH clients know an agent; the first is the most exact.
+
+    ``AGENT.WORKSPACE.stead`` is none of them: it would read as the workspace AGENT of somebody called WORKSPACE.
+    """
     name, owner = workspace.name, workspace.owner
-    return (
-        f"{agent}.{name}.{owner}.stead",
-        f"{name}.{owner}.stead",
-        f"{name}.stead",
-        f"{agent}.{name}.stead",
-    )
+    return (f"{agent}.{name}.{owner}.stead", f"{name}.{owner}.stead", f"{name}.stead")
 
 
 def host_certificate(core: Core, actor: Actor, agent_id: str, public_key: str) -> str:

@@ -113,6 +113,8 @@ def test_nobody_makes_others_mightier_than_themselves() -> None:
     assert rbac.assignable(actor(Role.OWNER), [Role.OWNER])
     assert rbac.assignable(actor(Role.USER_ADMIN), [Role.AUDITOR])
     assert not rbac.assignable(actor(Role.USER_ADMIN), [Role.OWNER])
+    assert not rbac.assignable(actor(Role.USER_ADMIN), [Role.TEMPLATE_ADMIN])
+    assert rbac.assignable(actor(Role.USER_ADMIN, Role.TEMPLATE_ADMIN), [Role.TEMPLATE_ADMIN])
     assert not rbac.assignable(actor(Role.MEMBER), [Role.AUDITOR])
 
 

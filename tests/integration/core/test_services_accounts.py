@@ -159,6 +159,7 @@ def test_a_suspended_user_is_out_at_once(core: Core, owner: Actor, member: Actor
 
 def test_who_may_do_what_to_accounts(core: Core, owner: Actor, make_person: Callable[..., Actor]) -> None:
     admin, member = make_person("uma", Role.USER_ADMIN), make_person("bob")
+    make_person("tim", Role.TEMPLATE_ADMIN)
     assert users.list(core, member).total == 1
     assert users.list(core, admin, search="b").total == 1
     with pytest.raises(NotFound):
@@ -172,6 +173,11 @@ def test_who_may_do_what_to_accounts(core: Core, owner: Actor, make_person: Call
         lambda: users.set_roles(core, admin, "ada", [Role.MEMBER]),
         lambda: users.set_status(core, admin, "ada", "suspended"),
         lambda: users.set_roles(core, admin, "bob", [Role.OWNER]),
+        # Authors of templates run code as the provisioner: that is no power to come by as a user administrator.
+        lambda: users.set_roles(core, admin, "me", [Role.USER_ADMIN, Role.TEMPLATE_ADMIN]),
+        lambda: users.create(core, admin, "eve", "eve@x.org", PASSWORD, roles=[Role.TEMPLATE_ADMIN]),
+        lambda: users.set_password(core, admin, "tim", None, "another password"),
+        lambda: users.update(core, admin, "tim", email="uma2@x.org"),
         lambda: users.set_roles(core, member, "me", [Role.OWNER]),
         lambda: users.set_status(core, member, "me", "suspended"),
         lambda: users.ssh_keys(core, owner, "bob"),

@@ -105,8 +105,17 @@ def require(actor: Actor, resource: Resource, action: Action, owner_id: str | No
     )
 
 
+# Whoever has one of these may run code where Stead runs, so only who has it may hand it on.
+MIGHTY = frozenset({Role.OWNER, Role.TEMPLATE_ADMIN})
+
+
 def assignable(actor: Actor, roles: Iterable[Role]) -> bool:
     """Whether the actor may give (or take) these roles: nobody makes others mightier than themselves."""
     if Role.OWNER in actor.roles:
         return True
-    return allows(actor, Resource.USER, Action.ASSIGN) and Role.OWNER not in set(roles)
+    return allows(actor, Resource.USER, Action.ASSIGN) and is_as_mighty(actor, roles)
+
+
+def is_as_mighty(actor: Actor, roles: Iterable[Role]) -> bool:
+    """Whether the actor has what is mighty among these roles: who has not must not get at it by another's account."""
+    return Role.OWNER in actor.roles or set(roles) & MIGHTY <= set(actor.roles)

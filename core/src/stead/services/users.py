@@ -221,9 +221,9 @@ def _require_any(actor: Actor, action: rbac.Action) -> None:
 
 
 def _guard_mightier(actor: Actor, user: User) -> None:
-    """A user administrator must not take over an owner's account."""
-    if Role.OWNER in user.roles and Role.OWNER not in actor.roles:
-        raise Forbidden("Only an owner may change an owner's account.")
+    """A user administrator must not take over the account of an owner, or of who may author templates."""
+    if not rbac.is_as_mighty(actor, user.roles):
+        raise Forbidden("Only an owner may change this account: it may do more than yours.")
 
 
 def _keep_an_owner(user: User) -> None:

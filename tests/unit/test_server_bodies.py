@@ -81,3 +81,27 @@ def test_more_bodies_than_are_bearable_are_refused() -> None:
     app = App()
     assert ask(ReadBodiesFirst(app, most=0), [b"login=a"]) == 503
     assert app.asked == 0
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("the handler is closed"), ConnectionResetError()])
+def test_an_answer_that_nobody_reads_does_not_hold_the_application(failure: Exception | None) -> None:
+    sent: list[Message] = []
+
+    async def app(_scope: Any, _receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) > 3 and failure is not None:
+            raise failure
+        if len(sent) > 3:
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    scope = {"type": "http", "headers": []}
+    asyncio.run(asyncio.wait_for(ReadBodiesFirst(app, seconds=0.05)(scope, receive, send), 10))
+    assert len(sent) == 4

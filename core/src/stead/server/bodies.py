@@ -1,13 +1,14 @@
-"""Reads what clients send before one of the few threads of the web application is taken for it.
+"""Keeps clients that send or read slowly from holding one of the few threads of the web application.
 
 A thread that waited for the rest of a body would be held by whoever sends slowly, or not at all: as many
 such clients as there are threads, and nobody else is served. So a body is read here first, which costs an
-idle connection and no thread, and has to arrive within a deadline.
+idle connection and no thread, and has to arrive within a deadline. What is sent has a deadline too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from tempfile import SpooledTemporaryFile
 
 from starlette.responses import JSONResponse
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stead.api.errors import Unavailable
 from stead.domain.documents import error_document
+
+logger = logging.getLogger(__name__)
 
 IN_MEMORY = 64 * 1024  # bytes of one body; what is beyond goes to a file
 CHUNK = 64 * 1024
@@ -39,6 +42,8 @@ class ReadBodiesFirst:
         self._reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            send = self._while_read(send)
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
@@ -83,6 +88,26 @@ class ReadBodiesFirst:
             return {"type": "http.request", "body": data, "more_body": more or not done}
 
         return next_message
+
+    def _while_read(self, send: Send) -> Send:
+        """As ``send``, but nothing more is sent to a client that has left or does not read.
+
+        An error here would end what takes the answer from the application's thread, which then waits for ever.
+        """
+        gone = False
+
+        async def send_unless_gone(message: Message) -> None:
+            nonlocal gone
+            if gone:
+                return
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
+            except (OSError, RuntimeError):  # TimeoutError among them; a closed transport is a RuntimeError
+                gone = True
+                logger.debug("a client left before it had its answer", exc_info=True)
+
+        return send_unless_gone
 
     async def _in_time(self, receive: Receive) -> Message:
         try:

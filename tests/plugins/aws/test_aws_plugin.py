@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import string
 import subprocess
 import sys
 import threading
@@ -79,7 +80,7 @@ def test_starters_are_complete(starter: Any) -> None:
     readme = (starter.path / "README.md").read_text()
     assert readme.startswith("# ")
     for line in (starter.path / "main.tf").read_text().splitlines():
-        if line.startswith("  display_name = "):
+        if line.startswith("  display_name = ") and "Welcome" not in line:
             assert line.partition('"')[2].strip('"') in readme, line
 
 
@@ -92,24 +93,20 @@ def _sdk_exceptions() -> list[type[Exception]]:
     return found
 
 
-class _Words(dict[str, Any]):
-    def __missing__(self, name: str) -> Any:
-        return f"the {name}"
-
-
 def _made(kind: type[Exception]) -> Exception:
     if issubclass(kind, sdk.ClientError):
         return kind({"Error": {"Code": "Strange", "Message": "No."}}, "RunInstances")
     if issubclass(kind, sdk.WaiterError):
         return kind(name="w", reason="r", last_response={})
-    if issubclass(kind, (sdk.BotoCoreError, sdk.HTTPClientError)):
-        names = {part[1].partition("[")[0] for part in __import__("string").Formatter().parse(kind.fmt) if part[1]}
-        return kind(**{name: [f"the {name}"] if "list" in name else f"the {name}" for name in names})
-    arguments = [f"a{number}" for number in range(len(inspect.signature(kind).parameters) or 1)]
-    try:
-        return kind(*arguments)
-    except TypeError:
-        return kind("it went wrong")
+    if issubclass(kind, (sdk.BotoCoreError, sdk.HTTPClientError)) and "__init__" not in vars(kind):
+        names = [part[1].partition("[")[0] for part in string.Formatter().parse(kind.fmt) if part[1]]
+        return kind(**dict.fromkeys(names, "a value"))
+    for arguments in (("it went wrong",), (), *[("a",) * count for count in range(2, 5)]):
+        try:
+            return kind(*arguments)
+        except TypeError:
+            continue
+    return kind(service_name="s", operation_name="o", error_message="e")
 
 
 @pytest.mark.parametrize("kind", _sdk_exceptions(), ids=lambda kind: kind.__name__)

@@ -130,7 +130,7 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], Rule], ...] = (
     ((sdk.EndpointConnectionError, sdk.EndpointProviderError), Rule("", PlatformUnreachable, NETWORK)),
     (
         (ResponseParserError,),
-        Rule("", PlatformUnreachable, "Something between Stead and AWS answered in its place: " + NETWORK),
+        Rule("", PlatformUnreachable, BETWEEN + NETWORK),
     ),
     ((sdk.WaiterError,), Rule("", OperationTimedOut, "Try again.")),
 )

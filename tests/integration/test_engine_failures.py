@@ -80,7 +80,7 @@ def test_a_missing_variable_is_bad_input(bench: Workbench) -> None:
     assert isinstance(error, InvalidInput)
     assert error.field == "region"
     assert "region has no value" in error.message
-    assert "template's variables" in str(error)
+    assert "--variable region=VALUE" in str(error)
 
 
 def test_a_variable_that_breaks_its_rule_is_bad_input(bench: Workbench) -> None:

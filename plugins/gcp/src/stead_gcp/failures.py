@@ -24,7 +24,13 @@ from stead.api.errors import (
     Throttled,
 )
 
-SDK_ERRORS = (sdk.GoogleAPIError, sdk.DuplicateCredentialArgs, auth.GoogleAuthError, requests.RequestException)
+SDK_ERRORS = (
+    sdk.GoogleAPIError,
+    sdk.DuplicateCredentialArgs,
+    auth.GoogleAuthError,
+    requests.RequestException,
+    *((sdk.AsyncRestUnsupportedParameterError,) if hasattr(sdk, "AsyncRestUnsupportedParameterError") else ()),
+)
 
 CREDENTIALS = (
     "Set credentials in [plugins.gcp] to the key file of a service account, or give the machine that runs Stead "

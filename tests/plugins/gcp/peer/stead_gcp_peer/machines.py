@@ -79,10 +79,8 @@ def _disk(world: World, path: str, disk: Found, index: int) -> Found:
     result.setdefault("interface", "SCSI")
     if result["type"] == "SCRATCH":
         return result
-    if disk.get("source"):
-        made = world.get(disk["source"])
-    else:
-        made = _made(world, path, disk.get("initializeParams", {}))
+    given = disk.get("source")
+    made = world.get(given) if given else _made(world, path, disk.get("initializeParams", {}))
     made.setdefault("users", []).append(ADDRESS + path)
     result.update(source=made["selfLink"], diskSizeGb=made["sizeGb"])
     return result
@@ -211,7 +209,13 @@ def _act(world: World, path: str, verb: str, query: dict[str, str], body: Any) -
         thing["tags"] = {"items": body.get("items", []), "fingerprint": fingerprint(body.get("items", []))}
     elif verb == "setLabels":
         things.set_labels(world, path, body)
-    elif verb == "setDeletionProtection":
+    else:
+        _set(world, path, thing, verb, query, body)
+
+
+def _set(world: World, path: str, thing: Found, verb: str, query: dict[str, str], body: Any) -> None:
+    """What is set as it is given."""
+    if verb == "setDeletionProtection":
         thing["deletionProtection"] = query.get("deletionProtection", "true") == "true"
     elif verb == "setMachineType":
         thing["machineType"] = ADDRESS + world.path(body["machineType"])

@@ -217,6 +217,11 @@ def _change(world: World, kind: str, verb: str, path: str, query: dict[str, str]
         return lambda: world.things.pop(path, None) and None
     if kind == "instances":
         return machines.action(world, path, verb, query, body)
+    return _altered(world, kind, verb, path, body)
+
+
+def _altered(world: World, kind: str, verb: str, path: str, body: Any) -> Callable[[], None]:
+    thing = world.get(path)
     if verb == "setLabels":
         things.expect(thing["labelFingerprint"], body.get("labelFingerprint"), "Labels")
         return lambda: things.set_labels(world, path, body)

@@ -60,8 +60,10 @@ stead_setup() {
     if [ "$(cat .cache/installed 2>/dev/null || true)" != "$wanted" ]; then
         if [ "$1" = test ] || [ "$(cat .cache/installed 2>/dev/null || true)" != "dev,$wanted" ]; then
             stead_say "installing Stead and its plugins into .venv"
+            peers=""
+            [ "$1" = test ] && peers="[test]"
             set -- -c constraints.txt -e ".[$extras]" -e "agent[bundle]"
-            for plugin in plugins/*/setup.cfg; do set -- "$@" -e "$(dirname "$plugin")"; done
+            for plugin in plugins/*/setup.cfg; do set -- "$@" -e "$(dirname "$plugin")$peers"; done
             "$STEAD_PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
             echo "$wanted" > .cache/installed
         fi

@@ -98,13 +98,15 @@ def _made(kind: type[Exception]) -> Exception:
         return kind({"Error": {"Code": "Strange", "Message": "No."}}, "RunInstances")
     if issubclass(kind, sdk.WaiterError):
         return kind(name="w", reason="r", last_response={})
-    if issubclass(kind, (sdk.BotoCoreError, sdk.HTTPClientError)) and "__init__" not in vars(kind):
+    if issubclass(kind, sdk.HTTPClientError):
+        return kind(error="e", request=None, response=None, endpoint_url="u", proxy_url="p")
+    if issubclass(kind, sdk.BotoCoreError) and "__init__" not in vars(kind):
         names = [part[1].partition("[")[0] for part in string.Formatter().parse(kind.fmt) if part[1]]
         return kind(**dict.fromkeys(names, "a value"))
     for arguments in (("it went wrong",), (), *[("a",) * count for count in range(2, 5)]):
         try:
             return kind(*arguments)
-        except TypeError:
+        except (TypeError, KeyError):
             continue
     return kind(service_name="s", operation_name="o", error_message="e")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stead_gcp.platform import GcpPlatform
-from stead_gcp.provider import Google
-from stead_gcp.settings import GcpSettings
 
 from stead.api.provider import BuildContext, Context, Owner, Resource, Unknown
 from stead.testing.left_out import leave_out
+from stead_gcp.platform import GcpPlatform
+from stead_gcp.provider import Google
+from stead_gcp.settings import GcpSettings
 
 sys.path.insert(0, str(Path(__file__).parent / "peer"))
 try:

@@ -9,10 +9,6 @@ import pytest
 import requests
 from google.api_core import exceptions as sdk
 from google.auth import exceptions as auth
-from stead_gcp.failures import SDK_ERRORS, OperationFailed, is_missing, is_passing, translate
-from stead_gcp.instance import Instance
-from stead_gcp.instance_blocks import BootDisk, InitializeParams, NetworkInterface
-from stead_gcp.platform import GcpPlatform
 from stead_gcp_peer.server import Fault
 
 from stead.api.errors import (
@@ -27,6 +23,10 @@ from stead.api.errors import (
     ResourceNotFound,
     Throttled,
 )
+from stead_gcp.failures import SDK_ERRORS, OperationFailed, is_missing, is_passing, translate
+from stead_gcp.instance import Instance
+from stead_gcp.instance_blocks import BootDisk, InitializeParams, NetworkInterface
+from stead_gcp.platform import GcpPlatform
 
 SAMPLES: dict[str, tuple[Any, ...]] = {"RetryError": ("it went wrong", RuntimeError("why"))}
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from stead_gcp_peer.server import Fault
+
+from stead.api.errors import BuildCanceled, CapacityExhausted, PermissionMissing, ProviderFailure, QuotaExceeded
 from stead_gcp.address import Address
 from stead_gcp.disk import Disk
 from stead_gcp.firewall import Firewall, Rule
 from stead_gcp.instance import Instance, InstanceFromTemplate
 from stead_gcp.instance_blocks import AccessConfig, BootDisk, InitializeParams, NetworkInterface
-from stead_gcp_peer.server import Fault
-
-from stead.api.errors import BuildCanceled, CapacityExhausted, PermissionMissing, ProviderFailure, QuotaExceeded
 
 TEMPLATE = "projects/acme-dev/global/instanceTemplates/base"
 IMAGE = "projects/debian-cloud/global/images/family/debian-12"

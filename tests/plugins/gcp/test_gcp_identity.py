@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from stead_gcp.identity import GoogleIdentity, HttpKeys
 
 from stead.api import ExpectedInstance, IdentityRejected, MemoryReplays
 from stead.api.errors import Unavailable
+from stead_gcp.identity import GoogleIdentity, HttpKeys
 
 NOW = 1_800_000_000.0
 EXPECTED = ExpectedInstance("7000000123", account="acme-dev", region="us-central1-a")

@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import stead_gcp
 from google.cloud import compute_v1
+from stead_gcp_peer.schema import document
+
+import stead_gcp
+from stead.api import OwnedResource
+from stead.api.errors import PermissionMissing, ProviderFailure
 from stead_gcp.address import Address
 from stead_gcp.calls import CALLS, permissions
 from stead_gcp.disk import Disk
@@ -25,10 +29,6 @@ from stead_gcp.instance_blocks import (
     ServiceAccount,
 )
 from stead_gcp.policy import role
-from stead_gcp_peer.schema import document
-
-from stead.api import OwnedResource
-from stead.api.errors import PermissionMissing, ProviderFailure
 
 SOURCES = Path(stead_gcp.__file__).parent
 

@@ -8,16 +8,16 @@ import subprocess
 import sys
 
 import pytest
+
+from stead.api import MemoryReplays
+from stead.api.errors import ProviderFailure
+from stead.api.provider import Context
 from stead_gcp import plugin
 from stead_gcp.data_sources import ClientConfig
 from stead_gcp.identity import GoogleIdentity
 from stead_gcp.platform import GcpPlatform
 from stead_gcp.provider import Google
 from stead_gcp.settings import GcpSettings
-
-from stead.api import MemoryReplays
-from stead.api.errors import ProviderFailure
-from stead.api.provider import Context
 
 MEASURE = """
 import json, sys, time

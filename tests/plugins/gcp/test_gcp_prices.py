@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from stead_gcp import prices
 from stead_gcp_peer.schema import document
+
+from stead_gcp import prices
 
 
 @pytest.mark.parametrize(

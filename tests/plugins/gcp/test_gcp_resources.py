@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 from stead_gcp import labels as labelling
 from stead_gcp.address import Address
 from stead_gcp.base import Timeouts
@@ -12,8 +14,6 @@ from stead_gcp.disk import Disk
 from stead_gcp.firewall import Firewall, LogConfig, Rule
 from stead_gcp.instance import Instance
 from stead_gcp.instance_blocks import AccessConfig, AttachedDisk, BootDisk, InitializeParams, NetworkInterface
-
-from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 
 PLACE = "projects/acme-dev/zones/us-central1-a"
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stead_gcp import plugin
 from stead_gcp_peer.server import Fault
 
 from stead.api.errors import BuildFailure, SteadError
@@ -15,6 +14,7 @@ from stead.terraform.builtin import builtin_providers
 from stead.terraform.engine import Engine, EngineOptions
 from stead.testing.templates import TemplateRunner
 from stead.testing.terraform import MemoryJournal
+from stead_gcp import plugin
 
 HEAD = """
 terraform {
@@ -238,7 +238,7 @@ def test_a_second_plan_is_empty_and_what_vanished_is_made_again(rig, runner: Tem
     [
         ('resource "google_compute_disk" "x" {\n name = "Not a name"\n}', ["lower-case letters", "name"]),
         (
-            'resource "google_compute_firewall" "x" {\n name = "x"\n network = "default"\n allow { protocol = "tcp" }\n}',
+            'resource "google_compute_firewall" "x" {\n name = "x"\n network = "n"\n allow { protocol = "tcp" }\n}',
             ["source_ranges", "from where"],
         ),
         ('resource "google_compute_disk" "x" {\n name = "x"\n image = "nobody/none"\n}', ["There is no image"]),
@@ -275,7 +275,9 @@ output "project" { value = data.google_client_config.me.project }
 output "email" { value = data.google_compute_default_service_account.default.email }
 output "zones" { value = data.google_compute_zones.here.names }
 output "regions" { value = data.google_compute_regions.all.names }
-output "cpus" { value = { for item in data.google_compute_machine_types.here.machine_types : item.name => item.guest_cpus } }
+output "cpus" {
+  value = { for one in data.google_compute_machine_types.here.machine_types : one.name => one.guest_cpus }
+}
 output "images" { value = [data.google_compute_image.family.name, data.google_compute_image.filtered.name] }
 """
 

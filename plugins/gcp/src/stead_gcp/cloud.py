@@ -257,10 +257,12 @@ class Cloud:
         """Ask another API of Google's, which the SDK of Compute Engine does not cover."""
 
         def once() -> Found:
-            with AuthorizedSession(self.credentials) as session:
-                response = session.request(method, url, json=body, timeout=self.settings.timeout)
+            with AuthorizedSession(self.credentials) as session:  # type: ignore[no-untyped-call]
+                response = session.request(  # type: ignore[no-untyped-call]
+                    method, url, json=body, timeout=self.settings.timeout
+                )
             if not response.ok:
-                raise from_http_response(response)
+                raise from_http_response(response)  # type: ignore[no-untyped-call]
             answer: Found = response.json()
             return answer
 

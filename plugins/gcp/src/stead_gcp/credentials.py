@@ -30,15 +30,15 @@ def make(
     """The SDK's credentials: a token, a key (as text or file), or what the machine has."""
     wanted = scopes or list(SCOPES)
     if access_token:
-        found: Any = Credentials(token=access_token)
+        found: Any = Credentials(token=access_token)  # type: ignore[no-untyped-call]
     elif content:
-        found, _ = google.auth.load_credentials_from_dict(_parsed(content), scopes=wanted)
+        found, _ = google.auth.load_credentials_from_dict(_parsed(content), scopes=wanted)  # type: ignore[no-untyped-call]
     elif file:
-        found, _ = google.auth.load_credentials_from_file(str(file), scopes=wanted)
+        found, _ = google.auth.load_credentials_from_file(str(file), scopes=wanted)  # type: ignore[no-untyped-call]
     else:
         found, _ = google.auth.default(scopes=wanted)
     if impersonate:
-        return impersonated_credentials.Credentials(
+        return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
             source_credentials=found, target_principal=impersonate, target_scopes=wanted, delegates=delegates
         )
     return found

@@ -76,7 +76,7 @@ def whole(machine: Machine, context: Context) -> Found:
         "keyRevocationActionType": given(machine.key_revocation_action_type),
         "labels": machine.labels_to_make(context),
         "metadata": pairs if pairs["items"] else None,
-        "tags": {"items": sorted(machine.tags)} if given(machine.tags) else None,
+        "tags": {"items": sorted(machine.tags or ())} if given(machine.tags) else None,
         "disks": disks(machine, context),
         "networkInterfaces": [interface(item, project, zone) for item in machine.network_interface],
         "serviceAccounts": service_accounts(machine),

@@ -94,7 +94,7 @@ def _blocks(machine: Machine, found: Found, *, refresh: bool) -> None:
         ]
     observe(machine, "resource_policies", list(found.get("resourcePolicies", ())), refresh=refresh, same=_same_links)
     for item in machine.service_account:
-        account = next(iter(found.get("serviceAccounts", ())), {})
+        account: Found = next(iter(found.get("serviceAccounts", ())), {})
         observe(item, "email", account.get("email", ""), refresh=refresh, same=_same_account)
         observe(item, "scopes", set(account.get("scopes", ())), refresh=refresh, same=_same_scopes)
     for plan in machine.scheduling:
@@ -238,13 +238,13 @@ def _accesses(item: blocks.NetworkInterface, seen: Found, *, refresh: bool) -> N
     for config, outside in zip(item.access_config, told, strict=False):
         values = {"nat_ip": outside.get("natIP", ""), "network_tier": outside.get("networkTier", "")}
         observe_all(config, values, refresh=refresh)
-    for config, outside in zip(item.ipv6_access_config, seen.get("ipv6AccessConfigs", ()), strict=False):
+    for further, outside in zip(item.ipv6_access_config, seen.get("ipv6AccessConfigs", ()), strict=False):
         values = {
             "external_ipv6": outside.get("externalIpv6", ""),
             "external_ipv6_prefix_length": str(outside.get("externalIpv6PrefixLength", "")),
             "name": outside.get("name", ""),
         }
-        observe_all(config, values, refresh=refresh)
+        observe_all(further, values, refresh=refresh)
 
 
 def fill(machine: Machine, context: Context, found: Found) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stead.api.errors import NotAuthenticated, RateLimited
 from stead.domain.records import Actor, User
-from stead.services import secrets
+from stead.services import secrets, tokens
 from stead.services.core import SYSTEM, Core, new_id
 from stead.store import credentials, resources, users, workspaces
 
@@ -96,6 +96,9 @@ def actor_for_token(core: Core, token: str, address: str = "") -> Actor:
     if record.expires_at is not None and record.expires_at <= now:
         raise NotAuthenticated("The token has expired.", remedy="Sign in again.")
     actor = _actor(user, token_id=record.id, address=address)
+    if record.scope != tokens.SCOPE:
+        # Templates and what runs in workspaces have it: an owner's roles must not be theirs.
+        actor = replace(actor, roles=())
     if record.last_used_at is None or record.last_used_at < now - SEEN_EVERY:
         with core.database.write():
             credentials.touch_token(record.id, now)

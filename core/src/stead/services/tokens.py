@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from stead.api.errors import Conflict, InvalidInput, NotFound
+from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Token
 from stead.services import secrets, users
@@ -38,11 +38,19 @@ def create(core: Core, actor: Actor, name: str, lifetime: float | None = None) -
     )
     secret, digest = secrets.make(token.id)
     with core.change(actor) as change:
+        _refuse_bound(actor)
         if credentials.token_named(actor.user_id, token.name) is not None:
             raise Conflict(f"You have a token named {token.name} already.", field="name")
         credentials.insert_token(token, digest)
         change.record("created", "token", token.id, token.name)
     return token, secret
+
+
+def _refuse_bound(actor: Actor) -> None:
+    """Within a transaction: a workspace's token must not become one that may do more, and lives on."""
+    used = credentials.token(actor.token_id) if actor.token_id else None
+    if used is not None and used.token.scope != SCOPE:
+        raise Forbidden("A workspace's token makes no other tokens.", remedy="Sign in with `stead login`.")
 
 
 def _check_name(name: str) -> str:

@@ -49,34 +49,53 @@ stead_venv() {
 stead_digest() { cat "$@" 2>/dev/null | cksum | tr ' ' -; }
 
 stead_setup() {
-    # $1: "run" (what it takes to serve) or "test" (the tools of the suite, too)
+    # $1: "run" (what it takes to serve) or "test" (every plugin, and the tools and peers of the suite)
+    mode=$1
     STEAD_PYTHON=$PWD/.venv/bin/python
     export STEAD_PYTHON
     stead_venv
     mkdir -p .cache
+    stead_install "$mode"
+    "$STEAD_PYTHON" -m stead.web.build_assets >&2
+    stead_bundle
+    if [ "$mode" = test ]; then
+        STEAD_TEST_AGENT_BUNDLE=$PWD/.cache/agent-bundle
+        export STEAD_TEST_AGENT_BUNDLE
+    else
+        STEAD_AGENT_BUNDLE_DIR=${STEAD_AGENT_BUNDLE_DIR:-$PWD/.cache/agent-bundle}
+        export STEAD_AGENT_BUNDLE_DIR
+    fi
+}
+
+stead_install() {
+    # Everything in one pip call, and only when what is wanted has changed.
+    plugins=plugins/docker
     extras=build
-    [ "$1" = test ] && extras=dev,build
-    wanted=$extras-$(stead_digest constraints.txt setup.cfg agent/setup.cfg plugins/*/setup.cfg)
-    if [ "$(cat .cache/installed 2>/dev/null || true)" != "$wanted" ]; then
-        if [ "$1" = test ] || [ "$(cat .cache/installed 2>/dev/null || true)" != "dev,$wanted" ]; then
-            stead_say "installing Stead and its plugins into .venv"
-            peers=""
-            [ "$1" = test ] && peers="[test]"
-            set -- -c constraints.txt -e ".[$extras]" -e "agent[bundle]"
-            for plugin in plugins/*/setup.cfg; do set -- "$@" -e "$(dirname "$plugin")$peers"; done
-            "$STEAD_PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
-            echo "$wanted" > .cache/installed
-        fi
+    peers=""
+    if [ "$1" = test ]; then
+        plugins=$(dirname plugins/*/setup.cfg)
+        extras=dev,build
+        peers="[test]"
     fi
-    "$STEAD_PYTHON" -m stead.web.build_assets
-    built=$(stead_digest .cache/installed $(find agent/src -name '*.py' | sort))
-    if [ "$(cat .cache/agent-bundle/built 2>/dev/null || true)" != "$built" ]; then
-        stead_say "building the agent bundle"
-        "$STEAD_PYTHON" -m stead_agent_bundle .cache/agent-bundle >&2
-        echo "$built" > .cache/agent-bundle/built
-    fi
-    STEAD_AGENT_BUNDLE_DIR=${STEAD_AGENT_BUNDLE_DIR:-$PWD/.cache/agent-bundle}
-    export STEAD_AGENT_BUNDLE_DIR
+    digest=$(stead_digest constraints.txt setup.cfg agent/setup.cfg plugins/*/setup.cfg)
+    installed=$(cat .cache/installed 2>/dev/null || true)
+    # What the suite needs is enough to serve, too.
+    [ "$installed" = "$1 $digest" ] || [ "$installed" = "test $digest" ] && return 0
+    stead_say "installing Stead into .venv"
+    set -- "$1" -c constraints.txt -e ".[$extras]" -e "agent[bundle]"
+    for plugin in $plugins; do set -- "$@" -e "$plugin$peers"; done
+    mode=$1
+    shift
+    "$STEAD_PYTHON" -m pip install --quiet --disable-pip-version-check "$@"
+    echo "$mode $digest" > .cache/installed
+}
+
+stead_bundle() {
+    digest=$(stead_digest .cache/installed $(find agent/src -name '*.py' | sort))
+    [ "$(cat .cache/agent-bundle/built 2>/dev/null || true)" = "$digest" ] && return 0
+    stead_say "building the agent bundle"
+    "$STEAD_PYTHON" -m stead_agent_bundle .cache/agent-bundle >&2
+    echo "$digest" > .cache/agent-bundle/built
 }
 
 stead_test_servers() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +33,8 @@ from stead.domain.states import (
     Transition,
     WorkspaceStatus,
 )
-from stead.services import agents, authentication, builds, jobs, secrets, templates, tokens, work, workspaces
+from stead.models import ScriptRunRow
+from stead.services import agents, authentication, builds, jobs, secrets, templates, tokens, users, work, workspaces
 from stead.services import ssh as ssh_service
 from stead.services.clock import ManualClock
 from stead.services.core import Core, new_id
@@ -329,7 +331,11 @@ def test_agents_speak_for_themselves_alone(
     script = agents.get(core, owner, second.agent_id).scripts[0]
     with pytest.raises(NotFound):
         agents.script_done(core, first.actor, first.agent_id, script.id, clock.now(), clock.now(), 0, "start")
-    agents.script_done(core, second.actor, second.agent_id, script.id, clock.now(), clock.now(), 0, "start")
+    for number in range(agents.RUNS_KEPT + 5):
+        agents.script_done(core, second.actor, second.agent_id, script.id, clock.now(), clock.now(), number, "start")
+    with core.database.read():
+        codes = sorted(row.exit_code for row in ScriptRunRow.select().where(ScriptRunRow.script_id == script.id))
+    assert codes == list(range(5, agents.RUNS_KEPT + 5))
 
 
 def test_agent_logs_and_apps(
@@ -371,6 +377,20 @@ def test_live_values_are_in_the_record(
     assert live is not None
     assert (live.connection, live.ports[0].port, live.metadata["cpu"].value) == ("c2", 8080, "3%")
     assert [one.agent_id for one in presence.all()] == [agent.agent_id]
+
+
+def test_a_log_of_empty_lines_is_bounded_too(
+    core: Core, owner: Actor, make_template: Callable[..., Template], clock: ManualClock
+) -> None:
+    core = replace(core, settings=core.settings.model_copy(update={"agent_log_bytes": 32 * 100}))
+    make_template("box")
+    workspaces.create(core, owner, "box", "dev")
+    run(core)
+    agent = authentication.agent_for_token(core, TOKEN)
+    for _ in range(3):
+        agents.append_logs(core, agent.actor, agent.agent_id, [NewLine(clock.now(), "info", "x", "")] * 50)
+    kept = agents.logs(core, owner, agent.agent_id)
+    assert len(kept) == 100
 
 
 def test_ssh_certificates(
@@ -439,6 +459,23 @@ def test_a_start_gives_the_owner_a_token_that_a_stop_takes(
     with pytest.raises(NotAuthenticated):
         authentication.actor_for_token(core, second.owner.session_token)
     assert tokens.list(core, owner) == ()
+
+
+def test_the_token_of_a_workspace_has_none_of_its_owners_power(
+    core: Core, owner: Actor, make_template: Callable[..., Template]
+) -> None:
+    make_template("box")
+    workspaces.create(core, owner, "box", "dev")
+    within = authentication.actor_for_token(core, run(core).owner.session_token)
+    assert workspaces.get(core, within, "dev").owner_id == owner.user_id
+    for attack in (
+        lambda: tokens.create(core, within, "longer"),
+        lambda: users.create(core, within, "eve", "eve@x.org", "correct horse", roles=[Role.OWNER]),
+        lambda: templates.update(core, within, "box", description="mine"),
+        lambda: builds.state(core, within, workspaces.get(core, owner, "dev").latest_build.id),
+    ):
+        with pytest.raises(Forbidden):
+            attack()
 
 
 def test_states_are_sealed_one_for_each_build(core: Core, owner: Actor, make_template: Callable[..., Template]) -> None:

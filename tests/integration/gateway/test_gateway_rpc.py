@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from stead.domain.records import AgentMetadata
 from stead.testing.handmade import end_workspace
 from stead.testing.waiting import eventually_async
 
@@ -122,6 +123,19 @@ async def test_a_second_connection_replaces_the_first(site: Any) -> None:
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "replaced")
             assert site.agent_record(made)["status"] == "connected"
             assert (await second.call("ports", ports=[]))["result"] == {}
+
+
+async def test_only_declared_metadata_is_kept(site: Any) -> None:
+    made = site.workspace(metadata=[AgentMetadata("load", "Load", "uptime", 10, 1)])
+    told: list[Any] = []
+    with site.core.bus.subscribe(f"agent:{made.agent_id}", lambda _, payload: told.append(payload.get("metadata"))):
+        async with site.rpc(made.tokens["main"]) as agent:
+            await agent.hello()
+            values = [{"key": key, "value": "1", "collected_at": NOW} for key in ("load", "other", "another")]
+            assert (await agent.call("metadata", values=values))["result"] == {}
+            await eventually_async(lambda: any(told))
+    assert [keys for keys in told if keys] == [["load"]]
+    assert site.agent_record(made)["metadata"][0]["key"] == "load"
 
 
 async def test_what_an_agent_reports_is_shown(site: Any) -> None:

@@ -22,6 +22,8 @@ from stead.store import workspaces as workspace_store
 from stead.store.jobs import NewLine
 
 LONGEST_LINE = 16 * 1024
+LINE_COST = 32  # what a line counts beside its text: empty ones take room too
+RUNS_KEPT = 100  # of one script; a cron script runs for as long as the workspace does
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _within(lines: Sequence[NewLine], size: int, bound: int) -> tuple[list[NewLi
         if size >= bound:
             break
         text = line.text.replace("\x00", "")[:LONGEST_LINE]
-        size += max(1, len(text))
+        size += len(text) + LINE_COST
         if size > bound:
             kept.append(NewLine(line.at, "warn", line.source[:64], "The log is full; what follows is not kept."))
             return kept, bound
@@ -237,6 +239,7 @@ def script_done(
         if not store.script_belongs(agent_id, script_id):
             raise NotFound(f"The agent has no script {script_id}.")
         store.insert_script_run(script_id, stage, started_at, finished_at, exit_code, timed_out=timed_out)
+        store.drop_old_runs(script_id, RUNS_KEPT)
         change.announce(f"agent:{agent_id}", script=script_id)
 
 

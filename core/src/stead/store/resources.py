@@ -189,6 +189,15 @@ def insert_script_run(
     ).execute()
 
 
+def drop_old_runs(script_id: str, keep: int) -> None:
+    """Forget all runs of a script but the last ``keep``."""
+    of_script = ScriptRunRow.script_id == script_id
+    newest = ScriptRunRow.select(ScriptRunRow.id).where(of_script).order_by(ScriptRunRow.id.desc())
+    oldest_kept = newest.limit(1).offset(keep - 1).scalar()
+    if oldest_kept is not None:
+        ScriptRunRow.delete().where(of_script & (ScriptRunRow.id < oldest_kept)).execute()
+
+
 def log_size(agent_id: str) -> int:
     """Characters of log that are stored for the agent."""
     return int(AgentRow.select(AgentRow.log_size).where(AgentRow.id == agent_id).scalar() or 0)

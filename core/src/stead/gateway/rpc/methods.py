@@ -33,6 +33,7 @@ class AgentMethods:
         self._call = gateway.calls
         self._identity = identity
         self._connection = connection
+        self._metadata: frozenset[str] = frozenset()
 
     async def hello(self, params: Mapping[str, Any]) -> dict[str, Any]:
         hello = p.read(p.Hello, params)
@@ -44,6 +45,7 @@ class AgentMethods:
         manifest = await self._call(
             agents.connected, self._core, self._identity.actor, agent_id, hello.version, hello.boot_id
         )
+        self._metadata = frozenset(item.key for item in manifest.metadata)
         ticket = gateway.streams.issue(agent_id)
         self._connection.said_hello = True
         return {
@@ -76,6 +78,8 @@ class AgentMethods:
         values = {
             item.key: MetadataValue(item.value[: p.MAX_VALUE], item.error[: p.MAX_VALUE], item.collected_at)
             for item in p.read(p.Metadata, params).values
+            # Values are kept in memory: what the template does not declare would only ever fill it.
+            if item.key in self._metadata
         }
         self._core.presence.set_metadata(self._identity.agent_id, values)
         self._announce(metadata=sorted(values))

@@ -256,10 +256,6 @@ def test_what_others_removed_is_gone(rig, case: Case) -> None:
 def test_imported_is_as_it_was(rig, case: Case) -> None:
     made = rig.create(case.make(rig), "key")
     assert made.read(rig.context("key"))
-    if isinstance(made, SecurityGroupRule):
-        with pytest.raises(ProviderFailure, match="cannot be imported"):
-            type(made).import_(rig.context("key"), made.identity)
-        return
     found = type(made).import_(rig.context("key"), made.identity)
     assert found is not None
     free = {"root_block_device", "spot_type", "force_detach", "skip_destroy", "wait_for_fulfillment", "name_prefix"}

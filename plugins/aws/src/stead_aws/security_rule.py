@@ -78,13 +78,14 @@ class SecurityGroupRule(Regional, name="aws_security_group_rule", version=2):
     def create(self, context: Context) -> None:
         with limited(context, limit_of(self.timeouts, "create", 300.0)) as inner:
             self._authorize(inner, self._atoms() - self._present(inner))
-        text = "|".join(map(str, sorted(self._atoms())))
-        self.id = (
-            f"sgrule-{int(hashlib.sha256((self.security_group_id + self.type + text).encode()).hexdigest()[:8], 16)}"
-        )
+        self.id = self._made_up_id()
         self.security_group_rule_id = ""
         if not is_known(self.source_security_group_id):
             self.source_security_group_id = None
+
+    def _made_up_id(self) -> str:
+        parts = [self.security_group_id, self.type, *(str(atom[:5]) for atom in sorted(self._atoms()))]
+        return f"sgrule-{int(hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8], 16)}"
 
     def _authorize(self, context: Context, atoms: set[Atom]) -> None:
         doing = f"A rule of {self.security_group_id} could not be made"
@@ -131,6 +132,42 @@ class SecurityGroupRule(Regional, name="aws_security_group_rule", version=2):
         mine = {atom[:5] for atom in self._atoms()}
         for item in rules.to_api({atom for atom in present if atom[:5] in mine}):
             call(self, context, doing, {"GroupId": self.security_group_id, "IpPermissions": [item]}, MISSING)
+
+    @property
+    def identity(self) -> str:
+        """As the original provider imports it: ``sg-1_ingress_tcp_443_443_192.0.2.0/24``."""
+        if not is_known(self.id) or not self.id:
+            return ""
+        sources = [*(self.cidr_blocks or ()), *(self.ipv6_cidr_blocks or ()), *(self.prefix_list_ids or ())]
+        sources += [self.source_security_group_id] if given(self.source_security_group_id) else []
+        sources += ["self"] if self.self_ else []
+        head = (self.security_group_id, self.type, self.protocol, str(self.from_port), str(self.to_port))
+        return "_".join([*head, *sources])
+
+    @classmethod
+    def import_(cls, context: Context, identity: str) -> SecurityGroupRule | None:
+        head, sources = identity.split("_")[:5], identity.split("_")[5:]
+        if not sources or head[1] not in ("ingress", "egress") or not _is_port(head[3]) or not _is_port(head[4]):
+            return None
+        rule = cls(
+            security_group_id=head[0],
+            type=head[1],
+            protocol=head[2],
+            from_port=int(head[3]),
+            to_port=int(head[4]),
+            cidr_blocks=[item for item in sources if "." in item] or None,
+            ipv6_cidr_blocks=[item for item in sources if ":" in item] or None,
+            prefix_list_ids=[item for item in sources if item.startswith("pl-")] or None,
+            source_security_group_id=next((item for item in sources if item.startswith("sg-")), None),
+            self_="self" in sources,
+            security_group_rule_id="",
+        )
+        rule.id = rule._made_up_id()
+        return rule if rule.read(context) else None
+
+
+def _is_port(text: str) -> bool:
+    return text.removeprefix("-").isdigit()
 
 
 class GroupRule(RegionalTagged):

@@ -122,15 +122,16 @@ def test_a_syntax_error_is_told_with_file_and_line(yard: Yard, tmp_path: Path) -
 def test_an_unknown_resource_type_is_named(yard: Yard, tmp_path: Path) -> None:
     message, reason = refused(yard, tar_of({"main.tf": UNKNOWN_TYPE}))
     assert "resource type docker_contaner (main.tf:9; is docker_container meant?)" in message
-    assert reason == "provider_unavailable"
+    assert reason == "template_invalid"
     done = yard.stead("templates", "push", "typo", "-d", str(write(tmp_path / "t", {"main.tf": UNKNOWN_TYPE})), "--yes")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "docker_contaner" in done.stderr
 
 
 def test_an_unknown_provider_is_named_with_the_remedies(yard: Yard, tmp_path: Path) -> None:
-    message, _ = refused(yard, tar_of({"main.tf": UNKNOWN_PROVIDER}))
+    message, reason = refused(yard, tar_of({"main.tf": UNKNOWN_PROVIDER}))
     assert "hashicorp/nosuch" in message
+    assert reason == "provider_unavailable"
     folder = write(tmp_path / "t", {"main.tf": UNKNOWN_PROVIDER})
     done = yard.stead("templates", "push", "nosuch", "-d", str(folder), "--yes")
     assert done.returncode != 0

@@ -186,7 +186,7 @@ def test_a_template_becomes_a_workspace_and_goes(
     ("text", "variables", "reason", "message"),
     [
         ('resource "null_resource" "a" {', {}, "template_invalid", "main.tf:1"),
-        ('resource "null_resourse" "a" {}', {}, "provider_unavailable", "null_resourse (main.tf:1"),
+        ('resource "null_resourse" "a" {}', {}, "template_invalid", "null_resourse (main.tf:1; is null_resource"),
         ('variable "team" { type = string }', {}, None, "team"),
         ('resource "null_resource" "a" { triggers = { a = local.nothing } }', {}, None, "nothing"),
         (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from pathlib import Path
 
-from stead.api.errors import ProviderUnavailable
+from stead.api.errors import BuildFailure, ProviderUnavailable, TemplateInvalid
 from stead.domain import records
 from stead.provisioner import outcome
 from stead.provisioner.context import import_context
@@ -16,11 +17,13 @@ from stead.services.core import Core
 from stead.services.work import ImportWork
 from stead.store.templates import Imported
 from stead.terraform import archive
+from stead.terraform.diagnostics import Diagnostic
 from stead.terraform.engine import Engine
 from stead.terraform.inspection import Inspection
 from stead.terraform.journal import NoJournal
 
 LONGEST_README = 256 * 1024
+_PLACE = re.compile(r"[^\s(]+:\d+")
 
 
 def run_import(
@@ -80,14 +83,17 @@ def provider_choices(core: Core, inspection: Inspection) -> tuple[records.Provid
     return tuple(choices)
 
 
-def _explain(error: ProviderUnavailable, inspection: Inspection) -> ProviderUnavailable:
-    """A misspelt resource type is more likely than a wish for the original provider."""
-    lacking = [what for need in inspection.providers if need.served for what in need.uncovered]
+def _explain(error: ProviderUnavailable, inspection: Inspection) -> BuildFailure:
+    """Where a plugin serves the provider, what it lacks is more likely misspelt than meant for the original."""
+    said = " ".join(item.text for item in error.details if isinstance(item, Diagnostic))
+    short = {need: need.address.removeprefix("registry.terraform.io/") for need in inspection.providers}
+    lacking = [what for need, name in short.items() if need.served and name in said for what in need.uncovered]
     if not lacking:
         return error
-    return ProviderUnavailable(
+    place = _PLACE.search(lacking[0])
+    return TemplateInvalid(
         f"The template uses what no installed plugin has: {', '.join(lacking)}. {error.message}",
-        field=error.field,
+        field=place.group() if place else None,
         remedy=f"Check the spelling. {error.remedy or ''}".strip(),
     )
 

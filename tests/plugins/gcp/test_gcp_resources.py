@@ -176,9 +176,19 @@ def test_an_instance_shows_what_it_got(rig) -> None:
     assert network.access_config[0].nat_ip.startswith("198.51.100.")
     (parameters,) = made.boot_disk[0].initialize_params
     assert (parameters.size, parameters.type, parameters.image) == (20, "pd-standard", "debian-cloud/debian-12")
-    assert rig.owned() == {"google_compute_instance": ["dev"], "google_compute_disk": ["dev"]}
+    assert rig.owned() == {"google_compute_instance": ["dev"]}, "its boot disk goes with it"
     made.delete(rig.context())
     assert rig.owned() == {}
+
+
+def test_a_boot_disk_without_its_instance_is_found(rig) -> None:
+    rig.create(instance())
+    rig.peer.world.things.pop(f"{PLACE}/instances/dev")
+    rig.peer.world.things[f"{PLACE}/disks/dev"]["users"] = []
+    assert rig.owned() == {"google_compute_disk": ["dev"]}
+    for item in rig.platform.owned_resources(rig.name):
+        rig.platform.destroy_owned(item)
+    assert rig.peer.names("disks") == []
 
 
 def test_a_disk_that_is_to_outlive_the_instance_does_not_look_left_over(rig) -> None:

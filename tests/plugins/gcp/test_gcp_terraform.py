@@ -164,7 +164,7 @@ def test_a_machine_with_all_around_it_through_its_life(rig, runner: TemplateRunn
     assert made.outputs["address"].startswith("203.0.113.")
     assert {kind: len(names) for kind, names in rig.owned().items()} == {
         "google_compute_instance": 1,
-        "google_compute_disk": 2,
+        "google_compute_disk": 1,
         "google_compute_address": 1,
     }
     keys = {item.key for item in rig.platform.owned_resources(rig.name)}

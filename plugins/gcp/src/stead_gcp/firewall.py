@@ -194,13 +194,14 @@ class Firewall(Projected, name="google_compute_firewall"):
 
     def update(self, context: Context, prior: Firewall) -> None:
         """Replace the whole rule: the SDK leaves empty lists out of a patch."""
-        del prior
         doing = f"Firewall rule {self.name} could not be changed"
         with limited(context, limit_of(self.timeouts, "update")) as bound:
             before = self._find(bound)
             if before is None:
                 raise missing("Firewall rule", self.name)
             body = self._body(bound, labelling.replaced(before.get("description"), self.description))
+            if prior.log_config and not self.log_config:
+                body.pop("logConfig", None)
             project = self.in_project(bound)
             cloud_of(bound).do(
                 bound, doing, "firewalls.update", project=project, firewall=self.name, firewallResource=body

@@ -71,7 +71,11 @@ class GcpPlatform(Platform):
         )
 
     def owned_resources(self, deployment: str) -> Sequence[OwnedResource]:
-        return tuple(self._owned(deployment))
+        """One thing for each key: a boot disk has its instance's, goes with it, and is listed when that is gone."""
+        found: dict[str, OwnedResource] = {}
+        for item in self._owned(deployment):
+            found.setdefault(item.key, item)
+        return tuple(found.values())
 
     def _owned(self, deployment: str) -> Iterator[OwnedResource]:
         project, wanted = self._provider.need_project(), labelling.value(deployment)

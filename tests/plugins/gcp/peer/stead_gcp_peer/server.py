@@ -156,14 +156,19 @@ def _name(kind: str, places: dict[str, str]) -> str:
 
 def _matches(text: str, thing: Found) -> bool:
     """The few filters that are understood."""
-    for term in text.split(" OR "):
-        label = re.fullmatch(r'labels\.([a-z0-9_-]+)="([^"]*)"', term)
-        plain = re.fullmatch(r"(\w+) = ([\w-]+)", term)
-        if not label and not plain:
+    terms = text.split(" OR ")
+    for term in terms:
+        inner = re.fullmatch(r"\((.*)\)", term)
+        if len(terms) > 1 and not inner:
+            raise Problem(400, "invalid", f"Invalid list filter expression: {text}")
+        plain = inner.group(1) if inner else term
+        label = re.fullmatch(r'labels\.([a-z0-9_-]+) ?= ?"([^"]*)"', plain)
+        other = re.fullmatch(r'(\w+) = "?([\w-]+)"?', plain)
+        if not label and not other:
             raise Problem(400, "invalid", f"Invalid list filter expression: {text}")
         if label and thing.get("labels", {}).get(label.group(1)) == label.group(2):
             return True
-        if plain and str(thing.get(plain.group(1))).lower() == plain.group(2).lower():
+        if other and str(thing.get(other.group(1))).lower() == other.group(2).lower():
             return True
     return False
 

@@ -51,7 +51,7 @@ data "google_compute_zones" "here" {
 
 data "google_compute_machine_types" "here" {
   zone   = data.google_compute_zones.here.names[0]
-  filter = "isSharedCpu = false OR name = e2-medium"
+  filter = join(" OR ", [for name in keys(local.daily_cost) : "(name = \"${name}\")"])
 }
 
 data "google_compute_image" "system" {
@@ -84,7 +84,7 @@ data "coder_parameter" "machine_type" {
   mutable      = true
   order        = 2
   dynamic "option" {
-    for_each = [for kind in data.google_compute_machine_types.here.machine_types : kind if contains(keys(local.daily_cost), kind.name)]
+    for_each = data.google_compute_machine_types.here.machine_types
     content {
       name  = "${option.value.name} (${option.value.guest_cpus} processors, ${floor(option.value.memory_mb / 1024)} GB)"
       value = option.value.name
@@ -248,7 +248,7 @@ resource "google_compute_instance" "workspace" {
       resize2fs "$home" >/dev/null 2>&1
       id coder >/dev/null 2>&1 || useradd --create-home --shell /bin/bash coder
       exec su coder -c 'sh -s' <<'STEAD'
-      ${indent(6, coder_agent.main.init_script)}
+      ${coder_agent.main.init_script}
       STEAD
     EOT
   }

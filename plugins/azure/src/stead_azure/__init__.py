@@ -1,0 +1,3 @@
+"""Stead on Azure."""
+
+VERSION = "0.1.0"

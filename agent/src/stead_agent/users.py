@@ -40,10 +40,20 @@ def current_user(environ: Mapping[str, str] = os.environ) -> User:
         entry = pwd.getpwuid(uid)
     except KeyError:
         name = environ.get("USER") or ("root" if uid == 0 else str(uid))
-        home = environ.get("HOME") or ("/root" if uid == 0 and Path("/root").is_dir() else "/")
-        return User(name, home, _usable_shell(environ.get("SHELL", "")))
+        home = "/root" if uid == 0 and Path("/root").is_dir() else "/"
+        return User(name, _given_home(environ) or environ.get("HOME") or home, _usable_shell(environ.get("SHELL", "")))
     home = entry.pw_dir if Path(entry.pw_dir).is_dir() else environ.get("HOME") or "/"
-    return User(entry.pw_name, home, _usable_shell(entry.pw_shell or environ.get("SHELL", "")))
+    return User(entry.pw_name, _given_home(environ) or home, _usable_shell(entry.pw_shell or environ.get("SHELL", "")))
+
+
+def _given_home(environ: Mapping[str, str]) -> str | None:
+    """``HOME`` as the template set it: where its volume is mounted, whatever the image's password file says.
+
+    One that this user cannot write is left over from whoever started the agent.
+    """
+    home = environ.get("HOME", "")
+    usable = home.startswith("/") and home != "/" and os.path.isdir(home) and os.access(home, os.W_OK)  # noqa: PTH112
+    return home if usable else None
 
 
 def _usable_shell(wanted: str) -> str:

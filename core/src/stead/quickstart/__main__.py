@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -179,6 +180,8 @@ def _next_step(run: Run, url: str) -> None:
 )
 def main(check_only: bool, platform: str | None, port: int, data_dir: Path) -> None:
     """Start Stead, build a first workspace, open a shell in it, and keep serving."""
+    # As Ctrl-C does: whoever ends the quickstart ends the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if check_only:
         result = check(platform)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from stead.api.errors import Unavailable
+from stead.api.errors import Conflict, Unavailable
 
 STOP_SECONDS = 20.0
 
@@ -27,6 +28,7 @@ class ServerProcess:
         self, data_dir: Path, port: int, *, listen: Iterable[str] = (), log: Path | None = None
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self._port = port
         self._log = log or data_dir / "server.log"
         self._environment = _without_stead_settings() | {
             "STEAD_DATA_DIR": str(data_dir),
@@ -40,8 +42,10 @@ class ServerProcess:
     def start(self, timeout: float = 60.0) -> None:
         """Start the server and wait until it is healthy.
 
+        :raises Conflict: something else serves on the port.
         :raises Unavailable: it ended or did not answer in time; the message has the end of its log.
         """
+        self._refuse_taken_port()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "stead.cli.main", "server"],
@@ -59,6 +63,15 @@ class ServerProcess:
                 if time.monotonic() > deadline:
                     raise Unavailable(f"The server is not healthy after {timeout:.0f} s.\n{self._tail()}")
                 time.sleep(0.02)
+
+    def _refuse_taken_port(self) -> None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                raise Conflict(
+                    f"Something serves on port {self._port} already.",
+                    field="port",
+                    remedy="End it, or choose another with --port.",
+                )
 
     @property
     def pid(self) -> int:

@@ -11,6 +11,7 @@ import uvloop
 
 from stead.api.errors import SteadError
 from stead.config import Settings
+from stead.server.lock import locked
 from stead.server.logs import configure_logging
 from stead.server.process import ServerProcess
 from stead.services.core import Core, close_core, open_core
@@ -22,26 +23,23 @@ def serve(settings: Settings) -> int:
     """Run the control plane until SIGTERM or SIGINT; returns the exit code."""
     configure_logging(settings.log_level, settings.log_format)
     try:
-        core = open_core(settings)
+        with locked(settings.data_dir):
+            core = open_core(settings)
+            try:
+                return _run(core)
+            finally:
+                close_core(core)
     except SteadError as error:
         logger.error("%s", error)
         return 1
-    try:
-        return _run(core)
-    finally:
-        close_core(core)
 
 
 def _run(core: Core) -> int:
     # What was loaded so far lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(core))
-    except SteadError as error:
-        logger.error("%s", error)
-        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(core))
     return 0
 
 

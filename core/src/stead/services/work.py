@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from stead.api.errors import NotFound, Unavailable
 from stead.api.provider import Owner
@@ -337,7 +338,10 @@ def require_bundle(core: Core, os: str, arch: str) -> str:
     try:
         return path.read_text(encoding="utf-8").replace("${ACCESS_URL}", core.settings.access_url)
     except OSError as error:
-        raise Unavailable(
-            f"There is no agent for {os}/{arch}: {path} cannot be read.",
-            remedy="Build the agent bundle, and check the setting agent_bundle_dir.",
-        ) from error
+        raise Unavailable(f"There is no agent for {os}/{arch}.", remedy=_bundle_remedy(core, path)) from error
+
+
+def _bundle_remedy(core: Core, path: Path) -> str:
+    if core.settings.agent_bundle_dir is not None:
+        return f"{path} cannot be read: build the agent bundle there, or correct the setting agent_bundle_dir."
+    return "The server builds the agent bundle after its first start: wait a minute, then start the workspace again."

@@ -82,7 +82,6 @@ data "coder_workspace_preset" "large" {
 resource "coder_agent" "main" {
   arch = data.coder_provisioner.me.arch
   os   = "linux"
-  dir  = "/home/coder"
   env = {
     EDITOR = "vi"
   }

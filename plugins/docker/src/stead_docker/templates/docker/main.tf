@@ -27,7 +27,6 @@ data "coder_parameter" "image" {
 resource "coder_agent" "main" {
   arch = data.coder_provisioner.me.arch
   os   = "linux"
-  dir  = "/home/coder"
 
   metadata {
     display_name = "CPU"

@@ -14,6 +14,7 @@ from stead.models import AuditRow, SessionRow, TokenRow, UserKeyRow, UserRow
 from stead.services import audit, authentication, deployment, tokens, users
 from stead.services.clock import ManualClock
 from stead.services.core import Core
+from stead.store import users as user_store
 from stead.store.audit import AuditFilter
 
 PASSWORD = "correct horse battery"
@@ -186,6 +187,28 @@ def test_who_may_do_what_to_accounts(core: Core, owner: Actor, make_person: Call
             attack()
     with pytest.raises(InvalidInput, match="no such role"):
         users.create(core, owner, "eve", "eve@x.org", PASSWORD, roles=["king"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("what", ["password", "roles", "status", "email"])
+def test_who_becomes_an_owner_meanwhile_is_safe_from_user_administrators(
+    core: Core, owner: Actor, make_person: Callable[..., Actor], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    admin, bob = make_person("uma", Role.USER_ADMIN), make_person("bob")
+    lock = core.database.lock
+
+    def promoting(name: str) -> None:
+        lock(name)
+        if name == "users":
+            user_store.replace_roles(bob.user_id, (Role.OWNER,))
+
+    monkeypatch.setattr(core.database, "lock", promoting)
+    with pytest.raises(Forbidden):
+        {
+            "password": lambda: users.set_password(core, admin, "bob", None, "another password"),
+            "roles": lambda: users.set_roles(core, admin, "bob", [Role.MEMBER]),
+            "status": lambda: users.set_status(core, admin, "bob", "suspended"),
+            "email": lambda: users.update(core, admin, "bob", email="uma2@x.org"),
+        }[what]()
 
 
 def test_a_taken_name_is_a_conflict_whatever_its_case(core: Core, owner: Actor) -> None:

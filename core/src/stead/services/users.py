@@ -108,9 +108,8 @@ def set_status(core: Core, actor: Actor, ref: str, status: str) -> User:
         raise InvalidInput("The status is active or suspended.", field="status")
     user = get(core, actor, ref)
     _require_any(actor, rbac.Action.UPDATE)
-    _guard_mightier(actor, user)
     with core.change(actor) as change:
-        core.database.lock("users")
+        user = _held(core, actor, user)
         if status == "suspended":
             _keep_an_owner(user)
             credentials.delete_sessions_of(user.id)
@@ -131,10 +130,9 @@ def set_roles(core: Core, actor: Actor, ref: str, roles: Iterable[Role]) -> User
     """Replace a user's roles."""
     user = get(core, actor, ref)
     _require_any(actor, rbac.Action.ASSIGN)
-    _guard_mightier(actor, user)
     wanted = _roles(actor, roles)
     with core.change(actor) as change:
-        core.database.lock("users")
+        user = _held(core, actor, user)
         if Role.OWNER not in wanted:
             _keep_an_owner(user)
         store.replace_roles(user.id, wanted)
@@ -158,11 +156,11 @@ def set_password(core: Core, actor: Actor, ref: str, old: str | None, new: str) 
     own = user.id == actor.user_id
     if not own:
         _require_any(actor, rbac.Action.UPDATE)
-        _guard_mightier(actor, user)
     elif old is None or not secrets.password_matches(old, _password_hash(core, user.id)):
         raise InvalidInput("The old password is wrong.", field="old")
     password_hash = secrets.hash_password(names.check_password(new))
     with core.change(actor) as change:
+        _held(core, actor, user)
         store.update(user.id, password_hash=password_hash)
         credentials.delete_sessions_of(user.id)
         credentials.delete_tokens_of(user.id)
@@ -173,8 +171,6 @@ def update(core: Core, actor: Actor, ref: str, name: str | None = None, email: s
     """Change the display name or the e-mail address."""
     user = get(core, actor, ref)
     rbac.require(actor, rbac.Resource.USER, rbac.Action.UPDATE, user.id)
-    if user.id != actor.user_id:
-        _guard_mightier(actor, user)
     values: dict[str, str] = {}
     if name is not None:
         values["name"] = names.check_text(name, "name", 128)
@@ -182,7 +178,7 @@ def update(core: Core, actor: Actor, ref: str, name: str | None = None, email: s
         values["email"] = names.check_email(email)
     if values:
         with core.change(actor) as change:
-            core.database.lock("users")
+            user = _held(core, actor, user)
             if "email" in values and store.by_login(values["email"]) is not None:
                 raise Conflict("There is an account with this e-mail address already.", field="email")
             store.update(user.id, **values)
@@ -220,10 +216,18 @@ def _require_any(actor: Actor, action: rbac.Action) -> None:
         raise Forbidden("You may not change accounts.", remedy="Ask a user administrator.")
 
 
-def _guard_mightier(actor: Actor, user: User) -> None:
-    """A user administrator must not take over the account of an owner, or of who may author templates."""
-    if not rbac.is_as_mighty(actor, user.roles):
+def _held(core: Core, actor: Actor, found: User) -> User:
+    """Within a transaction: the account as it is now, and until its end.
+
+    A user administrator must not take over the account of an owner, or of who may author templates.
+    """
+    core.database.lock("users")
+    user = store.by_id(found.id)
+    if user is None:
+        raise NotFound(f"There is no user {found.username}.")
+    if user.id != actor.user_id and not rbac.is_as_mighty(actor, user.roles):
         raise Forbidden("Only an owner may change this account: it may do more than yours.")
+    return user
 
 
 def _keep_an_owner(user: User) -> None:

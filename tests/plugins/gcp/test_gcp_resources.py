@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from stead_gcp_peer.server import Fault
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 from stead_gcp import labels as labelling
@@ -13,7 +14,17 @@ from stead_gcp.base import Timeouts
 from stead_gcp.disk import Disk
 from stead_gcp.firewall import Firewall, LogConfig, Rule
 from stead_gcp.instance import Instance
-from stead_gcp.instance_blocks import AccessConfig, AttachedDisk, BootDisk, InitializeParams, NetworkInterface
+from stead_gcp.instance_blocks import (
+    AccessConfig,
+    AdvancedMachineFeatures,
+    AttachedDisk,
+    BootDisk,
+    InitializeParams,
+    NetworkInterface,
+    Scheduling,
+    ServiceAccount,
+    ShieldedInstanceConfig,
+)
 
 PLACE = "projects/acme-dev/zones/us-central1-a"
 
@@ -234,9 +245,71 @@ def test_disks_public_addresses_and_policies_change_while_it_runs(rig) -> None:
         changed.delete(rig.context())
 
 
-def test_time_outs_of_the_resource_count(rig) -> None:
-    from stead_gcp_peer.server import Fault
+def changed_instance(made: Instance, **values) -> Instance:
+    changed = Instance.decode(made.encode())
+    for name, value in values.items():
+        setattr(changed, name, value)
+    return changed
 
+
+def test_an_instance_is_suspended_resumed_and_stopped(rig) -> None:
+    made = rig.create(instance(desired_status="RUNNING"))
+    thing = rig.peer.world.things[f"{PLACE}/instances/dev"]
+    for wanted in ("SUSPENDED", "RUNNING", "TERMINATED", "TERMINATED", "RUNNING", "SUSPENDED", "TERMINATED"):
+        changed = changed_instance(made, desired_status=wanted)
+        changed.update(rig.context(), made)
+        assert thing["status"] == wanted
+        made = changed
+    stopped = rig.create(instance(name="asleep", desired_status="TERMINATED"))
+    assert stopped.current_status == "TERMINATED"
+
+
+def test_what_changes_only_while_it_is_stopped(rig) -> None:
+    made = rig.create(instance(allow_stopping_for_update=True))
+    changed = changed_instance(
+        made,
+        min_cpu_platform="Intel Skylake",
+        enable_display=True,
+        can_ip_forward=True,
+        service_account=[ServiceAccount(email="a@b.iam.gserviceaccount.com", scopes={"storage-ro"})],
+        shielded_instance_config=[
+            ShieldedInstanceConfig(enable_secure_boot=True, enable_vtpm=True, enable_integrity_monitoring=False)
+        ],
+        scheduling=[
+            Scheduling(
+                automatic_restart=False,
+                preemptible=False,
+                on_host_maintenance="TERMINATE",
+                provisioning_model="STANDARD",
+            )
+        ],
+        advanced_machine_features=[AdvancedMachineFeatures(threads_per_core=1)],
+    )
+    changed.update(rig.context(), made)
+    thing = rig.peer.world.things[f"{PLACE}/instances/dev"]
+    assert thing["status"] == "RUNNING"
+    assert (thing["minCpuPlatform"], thing["canIpForward"]) == ("Intel Skylake", True)
+    assert thing["displayDevice"] == {"enableDisplay": True}
+    assert thing["serviceAccounts"][0]["scopes"] == ["https://www.googleapis.com/auth/devstorage.read_only"]
+    assert thing["shieldedInstanceConfig"]["enableIntegrityMonitoring"] is False
+    assert thing["scheduling"]["onHostMaintenance"] == "TERMINATE"
+    assert thing["advancedMachineFeatures"] == {"threadsPerCore": 1}
+    before = changed.encode()
+    assert changed.read(rig.context())
+    after = changed.encode()
+    assert {name for name in after if after[name] != before[name]} == {"network_interface"}, "its address is a new one"
+    assert rig.peer.calls.count("compute.instances.stop") == 1
+
+
+def test_a_hyperdisk_gets_faster_in_place(rig) -> None:
+    made = rig.create(disk(type="hyperdisk-balanced", provisioned_iops=3000))
+    faster = Disk.decode(made.encode())
+    faster.provisioned_iops = 6000
+    faster.update(rig.context(), made)
+    assert rig.peer.world.things[f"{PLACE}/disks/home"]["provisionedIops"] == "6000"
+
+
+def test_time_outs_of_the_resource_count(rig) -> None:
     rig.peer.faults.append(Fault("compute.disks.insert", "slow", seconds=1.0))
     with pytest.raises(ProviderFailure, match="took too long"):
         rig.create(disk(timeouts=Timeouts(create="100ms")))

@@ -101,8 +101,10 @@ class Machine(Labelled):
         prior: Machine | None = plan.prior
         if prior is None:
             return
-        if len(prior.network_interface) != len(self.network_interface):
-            plan.require_replace("network_interface")
+        pairs = list(zip(prior.network_interface, self.network_interface, strict=False))
+        lost = any(old.alias_ip_range and not new.alias_ip_range for old, new in pairs)
+        if lost or len(prior.network_interface) != len(self.network_interface):
+            plan.require_replace("network_interface")  # the SDK cannot say that a list is to be empty
         if plan.changed:
             self._forget(prior)
         _rename_disks(prior.attached_disk, self.attached_disk)

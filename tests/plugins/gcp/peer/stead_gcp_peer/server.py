@@ -238,6 +238,8 @@ def _altered(world: World, kind: str, verb: str, path: str, body: Any) -> Callab
         kept = {name: thing[name] for name in ("id", "kind", "selfLink", "creationTimestamp")}
         network = {"network": things.full(world, body["network"])}
         return lambda: world.things.update({path: things.completed({**body, **kept, **network})})
+    if verb == "update" and kind == "disks":
+        return lambda: thing.update({name: value for name, value in body.items() if name != "name"})
     if verb == "createSnapshot":
         snapshot = path.split("/zones/", maxsplit=1)[0] + f"/global/snapshots/{body['name']}"
         return lambda: world.add(snapshot, {"name": body["name"], "sourceDisk": ADDRESS + path})

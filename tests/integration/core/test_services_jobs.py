@@ -184,13 +184,18 @@ def test_a_canceled_build_whose_provisioner_dies_is_canceled(
     assert status(core, owner) is BuildStatus.CANCELED
 
 
-def test_a_canceled_build_may_still_succeed(core: Core, owner: Actor, workspace: Workspace) -> None:
+def test_a_canceled_build_never_succeeds_however_far_it_got(core: Core, owner: Actor, workspace: Workspace) -> None:
     held = claim(core)
     loaded = work.load(core, held)
     assert isinstance(loaded, work.BuildWork)
     builds.cancel(core, owner, workspace.latest_build.id)
-    work.complete(core, loaded, work.BuildResult(state=tfstate(1)))
-    assert status(core, owner) is BuildStatus.SUCCEEDED
+    with pytest.raises(BuildCanceled) as refused:
+        work.complete(core, loaded, work.BuildResult(state=tfstate(1)))
+    assert status(core, owner) is BuildStatus.CANCELING
+    jobs.fail(core, held, refused.value, tfstate(7))
+    latest = workspaces.get(core, owner, "dev").latest_build
+    assert latest.job.status is BuildStatus.CANCELED
+    assert json.loads(builds.state(core, owner, latest.id))["serial"] == 7
 
 
 def test_a_released_job_is_taken_up_with_its_state(core: Core, owner: Actor, workspace: Workspace) -> None:

@@ -20,8 +20,8 @@ BUILD: Mapping[BuildStatus, frozenset[BuildStatus]] = {
             BuildStatus.CANCELED,
         }
     ),
-    # A build that was asked to stop may still reach its end first.
-    BuildStatus.CANCELING: frozenset({BuildStatus.CANCELED, BuildStatus.SUCCEEDED, BuildStatus.FAILED}),
+    # Who canceled was told that the build stops: it never succeeds after that, however far it got.
+    BuildStatus.CANCELING: frozenset({BuildStatus.CANCELED, BuildStatus.FAILED}),
     BuildStatus.SUCCEEDED: frozenset(),
     BuildStatus.FAILED: frozenset(),
     BuildStatus.CANCELED: frozenset(),

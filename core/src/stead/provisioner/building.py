@@ -6,7 +6,7 @@ import logging
 import threading
 from pathlib import Path
 
-from stead.api.errors import BuildFailure, SteadError
+from stead.api.errors import BuildFailure, LeaseLost, SteadError
 from stead.domain.states import Transition
 from stead.provisioner import outcome, recovery
 from stead.provisioner.context import build_context
@@ -53,12 +53,14 @@ def run_build(
     ) as run:
         try:
             result = _steps(core, run, work, lines, canceled)
+            lines.flush()
+            works.complete(core, work, result)
+        except LeaseLost:  # another provisioner goes on, from what the journal says
+            raise
         except SteadError as error:
             lines.say("error", "applying" if isinstance(error, BuildFailure) else "planning", str(error))
             _clean_after_failure(core, run, work, lines)
             raise BuildStopped(error, run.state) from error
-        lines.flush()
-        works.complete(core, work, result)
 
 
 def _nothing_to_do(work: BuildWork) -> bool:

@@ -138,8 +138,14 @@ def _lost() -> LeaseLost:
 
 
 def end(change: Change, claim: Claim) -> None:
-    """Within a transaction: the job came to its good end."""
-    _end(change, _hold(claim), BuildStatus.SUCCEEDED)
+    """Within a transaction: the job came to its good end.
+
+    :raises BuildCanceled: it was asked to stop before this, and who asked was told that it would.
+    """
+    held = _hold(claim)
+    if held.job.status is BuildStatus.CANCELING:
+        raise BuildCanceled("It was canceled.")
+    _end(change, held, BuildStatus.SUCCEEDED)
 
 
 def hold(claim: Claim) -> None:

@@ -382,3 +382,11 @@ def test_no_text_makes_a_header_of_more_than_one_line(text: str) -> None:
 def test_other_targets_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         Target.parse(text)
+
+
+@pytest.mark.parametrize("end", ["release", "revoke"])
+async def test_an_agent_that_never_had_a_ticket_is_gone_at_once(end: str) -> None:
+    gone: list[str] = []
+    pool = StreamPool(gone=gone.append)
+    getattr(pool, end)("a")
+    assert gone == ["a"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from stead.domain.states import JobKind, Transition
+from stead.domain.records import Actor
+from stead.domain.states import JobKind, Role, Transition
+from stead.gateway.live import LiveStreams
 from stead.services import agents, builds, jobs
+from stead.services.bus import Bus
 from stead.store.jobs import NewLine
 from stead.testing.handmade import PROVISIONER
 from stead.testing.waiting import eventually
@@ -134,6 +140,22 @@ def test_everybody_watches_the_own_workspaces_and_the_owner_all(site: Any) -> No
         mine = site.workspace(owner=member)
         assert first_of_all.result(10)[2]["id"] == other.workspace.id
         assert first_of_own.result(10)[2]["id"] == mine.workspace.id
+
+
+async def test_who_may_no_longer_see_all_is_told_of_no_more() -> None:
+    bus, anybody = Bus(), Actor("u", "u", ())
+    gateway: Any = SimpleNamespace(core=SimpleNamespace(bus=bus), closing=asyncio.Event())
+    listener: Any = SimpleNamespace(actor=replace(anybody, roles=(Role.AUDITOR,)))
+    events = LiveStreams(gateway)._watch_all(listener)
+    coming = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)  # until it has subscribed, which it does before it waits
+    bus.publish("workspaces:somebody", {"id": "w"})
+    first = await asyncio.wait_for(coming, 10)
+    assert first is not None
+    assert first.data == {"id": "w"}
+    listener.actor = anybody
+    bus.publish("workspaces:somebody", {"id": "x"})
+    assert [event async for event in events] == []
 
 
 def test_streams_of_what_one_may_not_see_do_not_exist(site: Any) -> None:

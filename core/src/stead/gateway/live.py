@@ -113,8 +113,10 @@ class LiveStreams:
                     yield None
 
     async def _watch_all(self, listener: Listener) -> AsyncIterator[Event | None]:
-        with Changes(self._gateway, _topic_of(listener.actor)).listening() as changes:
-            while True:
+        topic = _topic_of(listener.actor)
+        with Changes(self._gateway, topic).listening() as changes:
+            # Whose roles have changed comes back for what they may see now.
+            while _topic_of(listener.actor) == topic:
                 if await changes.wait(HEARTBEAT_SECONDS):
                     ids, changes.ids = changes.ids, set()
                     for workspace_id in sorted(ids):

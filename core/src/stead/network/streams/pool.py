@@ -52,7 +52,7 @@ class StreamPool:
     """Lives in one event loop.
 
     :param is_relayed: tells of an agent whose tunnel works whether its packets pass through our relay.
-    :param gone: called with the id of an agent whose ticket ended.
+    :param gone: called with the id of an agent whose ticket ended, or that left without one.
 
     ``changed`` is called with the id of an agent that parked a stream or lost one: its path may be another now.
     """
@@ -85,15 +85,18 @@ class StreamPool:
     def release(self, agent_id: str) -> None:
         """The agent's control connection went away: its ticket ends some minutes from now."""
         lines = self._agents.get(agent_id)
-        if lines is not None:
-            self._keep(lines)
-            loop = asyncio.get_running_loop()
-            lines.expiry = loop.call_later(self.timings.ticket, self.revoke, agent_id)
+        if lines is None:
+            self._gone(agent_id)
+            return
+        self._keep(lines)
+        loop = asyncio.get_running_loop()
+        lines.expiry = loop.call_later(self.timings.ticket, self.revoke, agent_id)
 
     def revoke(self, agent_id: str) -> None:
         """End the ticket and every stream of this agent."""
         lines = self._agents.pop(agent_id, None)
         if lines is None:
+            self._gone(agent_id)
             return
         self._keep(lines)
         self._by_ticket.pop(lines.ticket, None)

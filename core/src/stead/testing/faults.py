@@ -22,6 +22,7 @@ from stead.store import journal
 from stead.store import workspaces as store
 from stead.testing.deployment import Deployment
 from stead.testing.docker_api import DockerApi
+from stead.testing.guardian import guarded, remove_labelled
 from stead.testing.waiting import eventually
 
 STARTER = "docker/docker"
@@ -200,9 +201,14 @@ class Yard:
 
     # What is there
 
+    @property
+    def label(self) -> str:
+        """Of all containers and volumes of this deployment."""
+        return f"stead.deployment={self.core.deployment_id}"
+
     def owned(self) -> dict[str, str]:
         """Containers and volumes that carry this deployment's label: what each is, by its key."""
-        filters = json.dumps({"label": [f"stead.deployment={self.core.deployment_id}"]})
+        filters = json.dumps({"label": [self.label]})
         containers = self.engine.call("GET", "/containers/json", params={"all": "1", "filters": filters}).json()
         volumes = self.engine.call("GET", "/volumes", params={"filters": filters}).json()["Volumes"] or ()
         found = {item["Labels"]["stead.key"]: f"container {item['Names'][0][1:]}" for item in containers}
@@ -256,11 +262,7 @@ class Yard:
 
     def remove_all(self) -> None:
         """Take away whatever the engine still has of this deployment."""
-        filters = json.dumps({"label": [f"stead.deployment={self.core.deployment_id}"]})
-        for item in self.engine.call("GET", "/containers/json", params={"all": "1", "filters": filters}).json():
-            self.engine.call("DELETE", f"/containers/{item['Id']}", params={"force": "1", "v": "1"})
-        for item in self.engine.call("GET", "/volumes", params={"filters": filters}).json()["Volumes"] or ():
-            self.engine.call("DELETE", f"/volumes/{item['Name']}", params={"force": "1"})
+        remove_labelled(self.engine, self.label)
 
 
 @contextlib.contextmanager
@@ -273,7 +275,7 @@ def open_yard(
     database_url: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Yard]:
-    """A deployment with an owner, working on ``engine``; nothing of it is left afterwards.
+    """A deployment with an owner, working on ``engine``; nothing of it is left, even if the test run is killed.
 
     :param environment: of the server; ``DOCKER_HOST`` puts something between it and the engine.
     """
@@ -292,6 +294,7 @@ def open_yard(
             core = open_core(deployment.settings())
             stack.callback(close_core, core)
             yard = Yard(deployment, api, image, core)
+            stack.enter_context(guarded(engine, yard.label))
             stack.callback(yard.remove_all)
             yield yard
         finally:

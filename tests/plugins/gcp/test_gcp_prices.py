@@ -110,6 +110,7 @@ class Catalogue(BaseHTTPRequestHandler):
 
 
 def test_the_table_is_made_anew_from_the_catalogue(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    document("cloudbilling.v1")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Catalogue)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

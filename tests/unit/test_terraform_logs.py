@@ -53,6 +53,22 @@ def test_the_list_of_changes_is_told_once() -> None:
     assert narrate(planned, stage="applying").lines == []
 
 
+def drift(address: str, provider: str) -> dict[str, Any]:
+    resource = {"addr": address, "implied_provider": provider, "resource_type": address.partition(".")[0]}
+    return {
+        "type": "resource_drift",
+        "@level": "info",
+        "@message": f"{address}: Drift detected (update)",
+        "change": {"resource": resource, "action": "update"},
+    }
+
+
+def test_a_change_that_somebody_made_is_told_and_the_agents_new_token_is_not() -> None:
+    log = narrate(drift("coder_agent.main", "coder"), drift("docker_container.box", "docker"), stage="planning")
+    assert [line.text for line in log.lines] == ["docker_container.box: Drift detected (update)"]
+    assert log.lines[0].fields == {"address": "docker_container.box", "action": "update"}
+
+
 def test_outputs_are_not_told_because_they_may_be_secret() -> None:
     assert narrate({"type": "outputs", "@message": "Outputs: 1", "outputs": {"a": {"value": "s"}}}).lines == []
 
@@ -94,6 +110,7 @@ def test_a_missing_provider_is_named() -> None:
     ):
         failure = failure_of([diagnostic("Failed to install provider", detail)], "initializing")
         assert failure.message.startswith("The provider acme/x is not available"), detail
+        assert "(setting terraform_mirror)" in str(failure.remedy)
 
 
 def test_further_errors_are_counted() -> None:

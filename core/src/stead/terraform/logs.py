@@ -15,6 +15,8 @@ Log = Callable[[str, str, str, Mapping[str, Any]], None]
 
 _SILENT = {"version", "outputs"}
 _INTERNAL = {"init_output", "log"}
+# Its agents have a new token at every refresh, by contract: a change outside of Terraform that nobody made.
+_REFRESHED_BY_CONTRACT = "coder"
 _QUIET = {"refresh_start", "refresh_complete", "provision_start", "provision_complete"}
 _STARTED = {"apply_start", "refresh_start"}
 _ENDED = {"apply_complete", "apply_errored", "refresh_complete"}
@@ -63,6 +65,8 @@ class Narrator:
             self.say("debug", event.get("@message", ""))
         elif kind == "planned_change":
             self._planned(event)
+        elif kind == "resource_drift":
+            self._drift(event)
         elif kind not in _SILENT:
             self._hook(kind, event)
 
@@ -77,6 +81,13 @@ class Narrator:
         address = (change.get("resource") or {}).get("addr", "")
         if self.stage == "planning":
             self.say("info", event.get("@message", ""), address=address, action=change.get("action", ""))
+
+    def _drift(self, event: dict[str, Any]) -> None:
+        change = event.get("change") or {}
+        resource = change.get("resource") or {}
+        if resource.get("implied_provider") != _REFRESHED_BY_CONTRACT:
+            fields = {"address": resource.get("addr", ""), "action": change.get("action", "")}
+            self.say("info", event.get("@message", ""), **fields)
 
     def _hook(self, kind: str, event: dict[str, Any]) -> None:
         hook = event.get("hook") or {}

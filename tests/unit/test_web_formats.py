@@ -75,3 +75,11 @@ def test_counts_lists_costs_and_initials() -> None:
     assert formats.initials("Ada Lovelace") == "AL"
     assert formats.initials("grace") == "G"
     assert formats.initials("") == "?"
+
+
+def test_commands_in_a_message_become_code_and_nothing_else_becomes_html() -> None:
+    assert formats.coded("`stead list` shows yours.") == "<code>stead list</code> shows yours."
+    assert formats.coded("Try `a` or `<b>`, not <i>.") == (
+        "Try <code>a</code> or <code>&lt;b&gt;</code>, not &lt;i&gt;."
+    )
+    assert formats.coded("A lone ` stays.") == "A lone ` stays."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+
+from markupsafe import Markup, escape
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -17,6 +20,16 @@ _STEPS = (
 )
 _YEAR = 31_557_600
 _JUST_NOW = 10
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+def coded(text: str) -> Markup:
+    """A message whose commands stand between backticks, as HTML: they become code, all else stays text."""
+    # What alternates with the text around it are the groups: every second piece.
+    pieces = [escape(piece) for piece in _CODE.split(text)]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if index % 2 else piece for index, piece in enumerate(pieces)
+    )
 
 
 def distance(seconds: float) -> str:

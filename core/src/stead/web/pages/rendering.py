@@ -26,6 +26,7 @@ def init_rendering(app: Flask) -> None:
     env.trim_blocks = True
     env.lstrip_blocks = True
     env.filters.update(
+        coded=formats.coded,
         counted=formats.counted,
         cost=formats.cost,
         duration=formats.duration,

@@ -1,8 +1,8 @@
 """A strict stand-in for Azure's resource manager, over TLS, for the real SDK.
 
-It checks paths, ``api-version``, tokens, permissions and every body against the models of the SDK, knows operations that
-take time and fail, and what of Azure's rules matters here: nothing is deleted that is in use, disks do not shrink, and
-machines exist although their creation failed.
+It checks paths, ``api-version``, tokens, permissions and every body against the models of the SDK, knows operations
+that take time and fail, and what of Azure's rules matters here: nothing is deleted that is in use, disks
+do not shrink, and machines exist although their creation failed.
 """
 
 from __future__ import annotations

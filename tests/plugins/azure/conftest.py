@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.importorskip("azure.mgmt.compute", reason="left out: Azure's SDK: pip install stead-azure")
 
 from azure_peer import CLIENT, SUBSCRIPTION, TENANT, AzurePeer
 

@@ -149,7 +149,7 @@ def test_the_role_is_what_is_used_and_no_more(rig, world, capsys) -> None:
     assert rig.peer.used <= set(printed["Actions"])
     rig.peer.granted -= {"Microsoft.Compute/disks/write"}
     rig.peer.things.clear()
-    with pytest.raises(PermissionMissing, match="lacks Microsoft.Compute/disks/write"):
+    with pytest.raises(PermissionMissing, match=r"lacks Microsoft\.Compute/disks/write"):
         world("disk").create(rig.context("k1"))
 
 

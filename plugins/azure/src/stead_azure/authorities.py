@@ -66,7 +66,7 @@ class Authorities:
     """Traces certificates to pinned roots. Safe for use from several threads."""
 
     def __init__(self, roots: Sequence[x509.Certificate], fetch: Fetch = fetch) -> None:
-        self._store = Store(roots)
+        self._store = Store(list(roots))
         self._fetch = fetch
         self._lock = threading.Lock()
         self._kept: dict[str, x509.Certificate] = {}
@@ -76,10 +76,13 @@ class Authorities:
 
         :raises Unavailable: an issuer that has to be fetched does not answer.
         """
-        name = service_name(signer)
-        if name is None:
-            return False
-        chain = list(others)
+        try:
+            name = service_name(signer)
+            return name is not None and self._traced(signer, list(others), name, at)
+        except ODD:
+            return False  # a certificate is read only where it is needed, and may turn out to be none
+
+    def _traced(self, signer: x509.Certificate, chain: list[x509.Certificate], name: str, at: float) -> bool:
         for _ in range(MOST_FETCHES):
             if self._verifies(signer, chain, name, at):
                 return True

@@ -138,8 +138,10 @@ def _type_of(identity: str) -> str:
         return ""
     if not found.namespace:
         return ResourceGroup.type_name
-    kinds = [kind for kind in RESOURCES if issubclass(kind, Arm) and kind is not ResourceGroup]
-    return next((kind.type_name for kind in kinds if found.is_kind(*kind.path)), "")
+    for kind in RESOURCES:
+        if issubclass(kind, Arm) and found.is_kind(*kind.path):
+            return kind.type_name
+    return ""
 
 
 def _shares(item: Found, others: Sequence[Found]) -> bool:

@@ -18,12 +18,11 @@ from collections.abc import Iterator
 import asyncssh
 
 from stead.cli.certificates import certificate_file, key_file, known_hosts_file
-from stead.cli.connection import stream_path
+from stead.cli.connection import carry, stream_path
 from stead.cli.failures import Unreachable
 from stead.cli.names import Target
 from stead.cli.session import Session
-from stead.cli.tunnel.handshake import open_websocket
-from stead.cli.tunnel.pump import Pump
+from stead.cli.tunnel.handshake import open_stream
 
 LOGIN_SECONDS = 30.0
 
@@ -50,12 +49,12 @@ async def run(session: Session, target: Target, host: str, command: tuple[str, .
 
 def _stream(session: Session, target: Target) -> socket.socket:
     """A socket whose other end a thread connects to the workspace."""
-    sock, received = open_websocket(session.url, session.token, stream_path(target))
+    opened = open_stream(session.url, session.token, stream_path(target))
     ours, theirs = socket.socketpair()
 
     def pump() -> None:
         with theirs, contextlib.suppress(Unreachable):
-            Pump(sock, theirs.fileno(), os.dup(theirs.fileno()), received).run()
+            carry(opened, theirs.fileno(), os.dup(theirs.fileno()))
 
     threading.Thread(target=pump, name="stead-ssh-stream", daemon=True).start()
     return ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import NamedTuple
 
@@ -65,6 +64,8 @@ def known_url(url: str | None = None) -> str | None:
 
 def save_session(url: str, token: str) -> None:
     """Keep the session for later commands, readable by this person alone."""
+    import json
+
     text = json.dumps({"url": _normal(url), "token": token}, indent=2) + "\n"
     write_atomically(session_file(), text.encode(), mode=0o600)
 
@@ -80,6 +81,8 @@ def forget_session() -> None:
 def _saved() -> Session | None:
     try:
         with open(session_file(), encoding="utf-8") as file:
+            import json  # only where there is a file: connections are quick without
+
             document = json.load(file)
         return Session(_normal(document["url"]), str(document["token"]), saved=True)
     except FileNotFoundError:

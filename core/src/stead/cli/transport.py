@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
-from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, NamedTuple
 
 from stead.cli.failures import Unreachable, usage_error
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 CONNECT_SECONDS = 10.0
 _PROXY_ANSWER_LIMIT = 16384
@@ -34,6 +36,24 @@ def endpoint_of(url: str) -> Endpoint:
 
     :raises CliError: it names none.
     """
+    return _plain(url) or _taken_apart(url)
+
+
+def _plain(url: str) -> Endpoint | None:
+    """``SCHEME://HOST[:PORT][/PATH]`` as nearly every URL is; None where it takes more to understand it."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, colon, port = authority.partition(":")
+    plain = host.isascii() and host.replace("-", "").replace(".", "").isalnum() and not any(c in path for c in "?#")
+    if scheme not in {"http", "https"} or not plain or (colon and not (port.isascii() and port.isdigit())):
+        return None
+    number = int(port) if port else (443 if scheme == "https" else 80)
+    return Endpoint(scheme == "https", host.lower(), number, (slash + path).rstrip("/")) if 0 < number < 65536 else None
+
+
+def _taken_apart(url: str) -> Endpoint:
+    from urllib.parse import urlsplit  # slow to import
+
     parts = urlsplit(url)
     try:
         port = parts.port
@@ -70,7 +90,9 @@ def _reason(error: OSError) -> str:
 def _connected(endpoint: Endpoint, timeout: float) -> socket.socket:
     proxy = _proxy_for(endpoint)
     if proxy is None:
-        sock = socket.create_connection((endpoint.host, endpoint.port), timeout)
+        # As bytes a name needs no codec for international ones, which would have to be imported.
+        host = endpoint.host.encode() if endpoint.host.isascii() else endpoint.host
+        sock = socket.create_connection((host, endpoint.port), timeout)  # type: ignore[arg-type]  # bytes will do
     else:
         sock = _through(proxy, endpoint, timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -90,6 +112,8 @@ def _proxy_for(endpoint: Endpoint) -> SplitResult | None:
     url = os.environ.get(name) or os.environ.get(name.upper())
     if not url or _bypassed(endpoint.host):
         return None
+    from urllib.parse import urlsplit  # only where there is a proxy
+
     return urlsplit(url if "://" in url else f"http://{url}")
 
 
@@ -107,8 +131,10 @@ def _through(proxy: SplitResult, endpoint: Endpoint, timeout: float) -> socket.s
     target = f"{endpoint.host}:{endpoint.port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.username:
+        from urllib.parse import unquote
+
         credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(credentials).decode()}")
+        lines.append(f"Proxy-Authorization: Basic {b2a_base64(credentials, newline=False).decode()}")
     sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     status = _proxy_status(sock)
     if status != 200:

@@ -234,6 +234,33 @@ class Pump:
             self._queue_server(encode(PING, b""))
 
 
+class BarePump(Pump):
+    """A stream without frames over TLS, which has no end of one direction alone."""
+
+    def _read_source(self) -> None:
+        data = os.read(self.source, READ_SIZE)
+        if data:
+            self._queue_server(data)
+            return
+        self.source_open = False
+        # Whoever says no more is not listening either: SSH does not work with half a connection.
+        self.ended = True
+
+    def _take(self, data: bytes) -> None:
+        if data:
+            self._queue_client(data)
+
+    def _server_gone(self) -> None:
+        self.ended = True
+        self.to_server.clear()
+
+    def _say_goodbye(self) -> None:
+        """The end of the connection says it."""
+
+    def _keep_alive(self) -> None:
+        """SSH asks by itself whether the other side is there."""
+
+
 def _wants_more(error: OSError) -> bool:
     """TLS asks to be called again when the socket is ready."""
     return type(error).__name__ in {"SSLWantReadError", "SSLWantWriteError"}

@@ -30,7 +30,8 @@ nearest known one. Every answer carries an `X-Request-Id` that the server's log 
 **Streams.** `/api/v2/builds/{id}/logs/stream`, `/api/v2/template-versions/{id}/logs/stream` and
 `/api/v2/agents/{id}/logs/stream` are server-sent events (`line`, and `end` for what ends); `Last-Event-ID` resumes.
 `/api/v2/workspaces/{ref}/watch` sends the workspace whenever it changes, `/api/v2/watch` the ids of those that did.
-`/api/v2/workspaces/{ref}/stream` is a WebSocket with the bytes of one SSH connection or port.
+`/api/v2/workspaces/{ref}/stream` carries the bytes of one SSH connection or port: as they are behind
+`Upgrade: stead-stream-1`, or in a WebSocket.
 """
 
 

@@ -55,11 +55,16 @@ class PlainSshd:
             f"Port {self._port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
             f"AuthorizedKeysFile {folder}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PermitRootLogin prohibit-password\nPasswordAuthentication no\nMaxStartups 100\n"
+            "UseDNS no\nGSSAPIAuthentication no\nKbdInteractiveAuthentication no\n"
+            "PrintMotd no\nPrintLastLog no\nX11Forwarding no\n"
+            # Bash reads ~/.bashrc for commands over SSH unless it is a shell within a shell. What this user
+            # has in there (half a second and more, often) is no part of a comparison of servers.
+            "SetEnv SHLVL=1\n"
         )
         (folder / "config").write_text(
             f"Host plain\n  HostName 127.0.0.1\n  Port {self._port}\n  HostKeyAlias plain\n"
             f"  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
-            "  StrictHostKeyChecking yes\n  BatchMode yes\n"
+            "  StrictHostKeyChecking yes\n  BatchMode yes\n  CheckHostIP no\n  GSSAPIAuthentication no\n"
         )
 
     def _wait(self) -> None:

@@ -181,3 +181,33 @@ def test_who_sends_slowly_keeps_nobody_from_being_served(deployment: Deployment)
             slow.sendall(begun)
         for _ in range(WEB_THREADS):
             assert httpx.get(f"{deployment.url}/api/v2/buildinfo", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /",
+        b"GET /healthz HTTP/1.1\r\nX-Long: ",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: many\r\n" * 1000,
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: ",
+    ],
+    ids=["address", "header", "headers", "trailer"],
+)
+def test_the_head_of_a_request_is_bounded(deployment: Deployment, begun: bytes) -> None:
+    deployment.start()
+    address = httpx.URL(deployment.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as client:
+        client.sendall(begun)
+        more = b"X-Many: many\r\n" * 4096 if begun.endswith(b"\n") else b"a" * 65536
+        with pytest.raises(ConnectionError):
+            client.sendall(more * 256)
+    assert httpx.get(f"{deployment.url}/healthz").status_code == 200
+
+
+def test_a_long_body_and_many_requests_are_no_head(deployment: Deployment) -> None:
+    deployment.start()
+    with httpx.Client(base_url=deployment.url) as client:
+        for _ in range(20):
+            answer = client.post("/api/v2/login", json={"login": "x" * 100_000, "password": "p"})
+            assert (answer.status_code, answer.json()["error"]["field"]) == (400, "login")
+        assert client.get("/healthz", headers={"X-Long": "a" * 60_000}).status_code == 200

@@ -24,12 +24,40 @@ STREAM = b"stead-stream-1"
 HANDOVER = "stead.handover"
 
 
+MAX_HEAD = 64 * 1024  # bytes beyond the first read, whose size is bounded too
+
+
 class UpgradingProtocol(HttpToolsProtocol):
-    """Serves HTTP and WebSocket as uvicorn does, and DERP on :data:`RELAY_PATH`."""
+    """Serves HTTP and WebSocket as uvicorn does, and DERP on :data:`RELAY_PATH`.
+
+    The parser keeps a request's address, headers and trailers however long they get. So what a client sends
+    without getting on with its request, which is to a body or to an end, is bounded here.
+    """
 
     def __init__(self, relay: Relay, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.relay = relay
+        self._got_on = False
+        self._head_size = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._got_on = False
+        super().data_received(data)
+        self._head_size = 0 if self._got_on else self._head_size + len(data)
+        if self._head_size > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        self._got_on = True
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        self._got_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._got_on = True
+        super().on_message_complete()
 
     def _is_relay_upgrade(self) -> bool:
         return self.url.partition(b"?")[0] == RELAY_PATH and self._get_upgrade() == b"derp"
@@ -51,6 +79,7 @@ class UpgradingProtocol(HttpToolsProtocol):
             super()._unsupported_upgrade_warning()
 
     def on_headers_complete(self) -> None:
+        self._got_on = True
         if not self._is_stream_upgrade():
             super().on_headers_complete()
             return

@@ -22,7 +22,7 @@ from stead.store import journal
 from stead.store import workspaces as store
 from stead.testing.deployment import Deployment
 from stead.testing.docker_api import DockerApi
-from stead.testing.guardian import guarded, remove_labelled
+from stead.testing.engine_guardian import guarded, remove_labelled
 from stead.testing.waiting import eventually
 
 STARTER = "docker/docker"

@@ -1,66 +1,53 @@
-"""Removes what a test run left on a Docker engine when the run is killed and cannot do so itself.
+"""``python -m stead.testing.guardian PID SIGNAL COMMAND...``: run a server no longer than process PID lives.
 
-``python -m stead.testing.guardian ENGINE LABEL`` waits for the end of its standard input, which is also the
-end of whoever started it.
+A test run that is killed cannot stop what it started. The guardian can: it sleeps until its server
+ends, it is told to stop, or the process that it watches is gone, and then stops the server.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
+import os
+import select
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 
-import httpx
-
-from stead.testing.docker_api import DockerApi, DockerRefused
-
-LAST_LOOK = 10.0  # seconds in which processes that outlive the run by a moment may still create something
-_WAIT = 20.0
+GRACE = 30.0  # seconds between the polite signal and the other one
 
 
-@contextlib.contextmanager
-def guarded(engine: str, label: str) -> Iterator[None]:
-    """Within this, all that carries ``label`` goes when this process is killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stead.testing.guardian", engine, label],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # a signal to the test run's group is not for it
-    )
+def _wait(server: subprocess.Popen[bytes], watched: int, woken: int) -> None:
+    """Return when the server or the watched process ended, or a signal arrived."""
+    poller = select.poll()
+    for descriptor in (os.pidfd_open(server.pid), watched, woken):
+        poller.register(descriptor, select.POLLIN)
+    poller.poll()
+
+
+def _stop(server: subprocess.Popen[bytes], number: int) -> None:
+    server.send_signal(number)
     try:
-        yield
-        process.communicate(b"done", timeout=_WAIT)
-    finally:
-        process.kill()
-        process.wait()
+        server.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
-def remove_labelled(api: DockerApi, label: str) -> int:
-    """Remove containers and volumes with a label; returns how many there were."""
-    filters = json.dumps({"label": [label]})
-    containers = api.call("GET", "/containers/json", params={"all": "1", "filters": filters}).json()
-    for item in containers:
-        api.call("DELETE", f"/containers/{item['Id']}", params={"force": "1", "v": "1"})
-    volumes = api.call("GET", "/volumes", params={"filters": filters}).json()["Volumes"] or ()
-    for item in volumes:
-        api.call("DELETE", f"/volumes/{item['Name']}", params={"force": "1"})
-    return len(containers) + len(volumes)
-
-
-def main() -> None:
-    engine, label = sys.argv[1:]
-    if sys.stdin.read() == "done":
-        return
-    limit = time.monotonic() + LAST_LOOK
-    with DockerApi(engine) as api:
-        while time.monotonic() < limit:
-            with contextlib.suppress(DockerRefused, httpx.TransportError):  # somebody else removes it just now
-                remove_labelled(api, label)
-            time.sleep(0.5)
+def main(arguments: list[str]) -> int:
+    watched_pid, number, command = int(arguments[0]), int(arguments[1]), arguments[2:]
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    for caught in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(caught, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    try:
+        watched = os.pidfd_open(watched_pid)
+    except ProcessLookupError:
+        return 1
+    server = subprocess.Popen(command)
+    _wait(server, watched, woken)
+    _stop(server, number)
+    return server.returncode
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from stead.testing.docker_api import DockerApi
-from stead.testing.guardian import guarded, remove_labelled
+from stead.testing.engine_guardian import guarded, remove_labelled
 from stead.testing.waiting import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(60)]
 
 RUN = """
 import sys, time
-from stead.testing.guardian import guarded
+from stead.testing.engine_guardian import guarded
 with guarded(*sys.argv[1:]):
     print("guarded", flush=True)
     time.sleep(60)

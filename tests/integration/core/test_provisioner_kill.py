@@ -20,11 +20,12 @@ from stead.domain.transitions import ACTIVE
 from stead.provisioner.supervisor import Supervisor
 from stead.services import authentication, builds, deployment, states, templates, ticks, workspaces
 from stead.services.core import Core, close_core, open_core
+from stead.testing.engine_guardian import guarded
 from stead.testing.waiting import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
-KILLS = 20
+KILLS = 20 if os.environ.get("STEAD_TEST_ALL") == "1" else 4
 TEMPLATE = """
 terraform {{
   required_providers {{
@@ -100,8 +101,9 @@ class Platform:
 @pytest.fixture
 def platform(docker_engine: str, core: Core) -> Iterator[Platform]:
     made = Platform(docker_engine, core.deployment_id)
-    yield made
-    made.remove_all()
+    with guarded(docker_engine, f"stead.deployment={core.deployment_id}"):
+        yield made
+        made.remove_all()
 
 
 def kill(supervisor: Supervisor, victim: str) -> None:

@@ -32,9 +32,7 @@ class ReadBodiesFirst:
     :param most: bodies that are read at a time; what comes beyond is refused.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, ahead: int = 1024 * 1024 + 1, seconds: float = 30.0, most: int = 1024
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, ahead: int = 1024 * 1024 + 1, seconds: float = 30.0, most: int = 1024) -> None:
         self._app = app
         self._ahead = ahead
         self._seconds = seconds

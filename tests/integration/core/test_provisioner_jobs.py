@@ -196,7 +196,7 @@ def test_a_template_becomes_a_workspace_and_goes(
             "a",
         ),
         (
-            "terraform {\n  required_providers {\n    coder = { source = \"coder/coder\" }\n"
+            'terraform {\n  required_providers {\n    coder = { source = "coder/coder" }\n'
             '    x = { source = "acme/x" }\n  }\n}\nresource "x_y" "z" {}',
             {},
             "provider_unavailable",
@@ -222,9 +222,7 @@ def test_a_wrong_template_says_what_is_wrong(
     assert "Traceback" not in str(version.job.error)
 
 
-def test_an_archive_that_is_none_fails_its_import(
-    live_core: Core, live_owner: Actor, provisioner: Provisioner
-) -> None:
+def test_an_archive_that_is_none_fails_its_import(live_core: Core, live_owner: Actor, provisioner: Provisioner) -> None:
     made = templates.create_version(live_core, live_owner, b"this is no archive")
     failed = eventually(
         lambda: (v := templates.version(live_core, live_owner, made.id)).job.status in ENDED and v, 60, what="the end"
@@ -303,9 +301,7 @@ def test_deleting_what_never_came_to_be_needs_no_terraform(
     assert gone.job.status is BuildStatus.SUCCEEDED
 
 
-def test_a_job_is_taken_quickly(
-    live_core: Core, live_owner: Actor, provisioner: Provisioner, tmp_path: Path
-) -> None:
+def test_a_job_is_taken_quickly(live_core: Core, live_owner: Actor, provisioner: Provisioner, tmp_path: Path) -> None:
     core, owner = live_core, live_owner
     import_template(core, owner, tmp_path / "t", 'resource "null_resource" "a" {}')
     waits = []

@@ -30,9 +30,7 @@ class ServerSettings(BaseModel):
         default="",
         description="URL under which people and agents reach this server. Empty: made from http_address.",
     )
-    http_address: Address = Field(
-        default="127.0.0.1:3000", description="Address on which to serve HTTP, as HOST:PORT."
-    )
+    http_address: Address = Field(default="127.0.0.1:3000", description="Address on which to serve HTTP, as HOST:PORT.")
     also_listen: Annotated[list[Address], BeforeValidator(split_commas)] = Field(
         default_factory=list,
         description="Further addresses on which to serve HTTP, as HOST:PORT, such as the one that"
@@ -93,9 +91,7 @@ class SecuritySettings(BaseModel):
     login_attempts: int = Field(
         default=10, ge=1, description="Failed logins after which an account or source address has to wait."
     )
-    login_window: Duration = Field(
-        default=300.0, gt=0, description="Period in which failed logins are counted."
-    )
+    login_window: Duration = Field(default=300.0, gt=0, description="Period in which failed logins are counted.")
     ssh_certificate_lifetime: Duration = Field(
         default=300.0, ge=30, le=86400, description="Validity of the SSH certificates given to people."
     )
@@ -118,15 +114,11 @@ class ProvisionerSettings(BaseModel):
     provisioner_grace: Duration = Field(
         default=30.0, ge=0, description="Time that running builds get to finish when a provisioner stops."
     )
-    build_timeout: Duration = Field(
-        default=3600.0, gt=0, description="Longest run of a build or a template import."
-    )
+    build_timeout: Duration = Field(default=3600.0, gt=0, description="Longest run of a build or a template import.")
     job_lease: Duration = Field(
         default=15.0, ge=1, description="Time without a heartbeat after which a job counts as abandoned."
     )
-    job_attempts: int = Field(
-        default=3, ge=1, le=20, description="How often a job is tried when its provisioner dies."
-    )
+    job_attempts: int = Field(default=3, ge=1, le=20, description="How often a job is tried when its provisioner dies.")
     terraform_binary: Path | None = Field(
         default=None, description="A terraform or tofu program to run instead of the embedded engine."
     )
@@ -174,9 +166,7 @@ class TunnelSettings(BaseModel):
         default=True, description="Offer the tunnel to agents. Off: agents connect over WebSocket alone."
     )
     relay: bool = Field(default=True, description="Run the built-in relay (DERP) beside the server.")
-    stun_address: Address = Field(
-        default="0.0.0.0:3478", description="UDP address on which the relay answers STUN."
-    )
+    stun_address: Address = Field(default="0.0.0.0:3478", description="UDP address on which the relay answers STUN.")
     stun: bool = Field(default=True, description="Answer STUN on stun_address.")
 
 
@@ -212,9 +202,7 @@ class ObservabilitySettings(BaseModel):
 class PluginsSettings(BaseModel):
     """The ``[plugins]`` table: which plugins load, and a section for each."""
 
-    disabled: CommaList = Field(
-        default_factory=list, description="Names of installed plugins that are not loaded."
-    )
+    disabled: CommaList = Field(default_factory=list, description="Names of installed plugins that are not loaded.")
     sections: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Settings of each plugin by its name: the [plugins.NAME] tables.",

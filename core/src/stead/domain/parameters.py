@@ -135,9 +135,7 @@ def _validate_number(parameter: Parameter, rule: ParameterValidation, number: in
             raise _wrong(parameter, f"can only shrink: it was {before}")
 
 
-def _wrong(
-    parameter: Parameter, text: str, value: str = "", rule: ParameterValidation | None = None
-) -> InvalidInput:
+def _wrong(parameter: Parameter, text: str, value: str = "", rule: ParameterValidation | None = None) -> InvalidInput:
     if rule is not None and rule.error == text:
         filled = {"{min}": str(rule.min), "{max}": str(rule.max), "{value}": _short(value)}
         for mark, content in filled.items():

@@ -68,6 +68,4 @@ class HookManager:
                 continue
             near = difflib.get_close_matches(caller.name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else f" Known hooks: {', '.join(known)}."
-            raise PluginFailure(
-                f"The plugin {name!r} implements {caller.name!r}, which is no hook of Stead.{hint}"
-            )
+            raise PluginFailure(f"The plugin {name!r} implements {caller.name!r}, which is no hook of Stead.{hint}")

@@ -81,13 +81,9 @@ class PluginRegistry:
     def load(self) -> None:
         """Import and register every plugin, one at a time. A plugin that fails stops no other."""
         for name, module in self._builtins.items():
-            self._load_one(
-                PluginStatus(name, StatusKind.LOADED, "stead", builtin=True), lambda module=module: module
-            )
+            self._load_one(PluginStatus(name, StatusKind.LOADED, "stead", builtin=True), lambda module=module: module)
         for found in discovery.installed():
-            status = PluginStatus(
-                found.name, StatusKind.LOADED, found.distribution, found.version, found.target
-            )
+            status = PluginStatus(found.name, StatusKind.LOADED, found.distribution, found.version, found.target)
             if found.name in self._states:
                 self._keep_duplicate(status)
             else:
@@ -170,9 +166,7 @@ class PluginRegistry:
         section = self._sections.get(name, {})
         classes = {spec.settings for spec in (*providers, *platforms)} - {NoSettings}
         if section and not classes:
-            raise PluginFailure(
-                f"[plugins.{name}] is set, but this plugin has no settings.", field=f"plugins.{name}"
-            )
+            raise PluginFailure(f"[plugins.{name}] is set, but this plugin has no settings.", field=f"plugins.{name}")
         made = {cls: _settings(name, cls, section) for cls in classes} | {NoSettings: NoSettings()}
         return _Loaded(
             providers=[(spec, made[spec.settings]) for spec in providers],

@@ -64,9 +64,7 @@ def sweep(core: Core) -> int:
 
 
 def _entry(leftover: Leftover) -> JournalEntry:
-    return JournalEntry(
-        leftover.key, leftover.provider, leftover.type_name, leftover.identity, leftover.state_json
-    )
+    return JournalEntry(leftover.key, leftover.provider, leftover.type_name, leftover.identity, leftover.state_json)
 
 
 def _to_log(level: str, text: str) -> None:

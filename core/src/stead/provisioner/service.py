@@ -134,9 +134,7 @@ class Provisioner:
             job.cancel()
 
     def _helper(self, name: str, interval: float, action: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(
-            target=self._repeat, args=(interval, action), name=f"stead-{name}", daemon=True
-        )
+        thread = threading.Thread(target=self._repeat, args=(interval, action), name=f"stead-{name}", daemon=True)
         thread.start()
         return thread
 

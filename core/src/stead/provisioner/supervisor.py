@@ -67,9 +67,7 @@ class Supervisor:
     def pids(self) -> tuple[int, ...]:
         """Process ids of the provisioners that run."""
         return tuple(
-            child.process.pid
-            for child in self._children
-            if child.process is not None and child.process.poll() is None
+            child.process.pid for child in self._children if child.process is not None and child.process.poll() is None
         )
 
     def _watch(self) -> None:

@@ -104,9 +104,7 @@ def _shell(run: Run, client: steps.Client, command: str, *, expect: str) -> None
         check=False,
     )
     if done.returncode != 0 or expect not in done.stdout:
-        raise SteadError(
-            f"The shell did not open (exit code {done.returncode}): {done.stderr.strip()[-800:]}"
-        )
+        raise SteadError(f"The shell did not open (exit code {done.returncode}): {done.stderr.strip()[-800:]}")
 
 
 def _free_port() -> int:
@@ -167,9 +165,7 @@ def _next_step(run: Run, url: str) -> None:
 
 
 @click.command()
-@click.option(
-    "--check", "check_only", is_flag=True, help="Use a throw-away folder, print one JSON line, end."
-)
+@click.option("--check", "check_only", is_flag=True, help="Use a throw-away folder, print one JSON line, end.")
 @click.option("--platform", help="Try this platform; default: docker where an engine answers, else host.")
 @click.option("--port", type=int, default=DEFAULT_PORT, show_default=True, help="Port to serve on.")
 @click.option(

@@ -24,9 +24,7 @@ class ServerProcess:
     :param listen: further addresses to listen on, without port.
     """
 
-    def __init__(
-        self, data_dir: Path, port: int, *, listen: Iterable[str] = (), log: Path | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path, port: int, *, listen: Iterable[str] = (), log: Path | None = None) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
         self._log = log or data_dir / "server.log"

@@ -23,7 +23,11 @@ class Verification:
 
 
 def list(  # noqa: A001
-    core: Core, actor: Actor, filter: AuditFilter | None = None, limit: int = 50, offset: int = 0  # noqa: A002
+    core: Core,
+    actor: Actor,
+    filter: AuditFilter | None = None,
+    limit: int = 50,
+    offset: int = 0,  # noqa: A002
 ) -> Page:
     rbac.require(actor, rbac.Resource.AUDIT, rbac.Action.READ)
     limit, offset = page_bounds(limit, offset)

@@ -130,9 +130,7 @@ def actor_for_session(core: Core, secret: str, address: str = "") -> Actor:
     actor = _actor(user, address=address)
     if session.last_used_at < now - SEEN_EVERY:
         with core.database.write():
-            credentials.extend_session(
-                session.id, now, now + timedelta(seconds=core.settings.session_lifetime)
-            )
+            credentials.extend_session(session.id, now, now + timedelta(seconds=core.settings.session_lifetime))
             users.touch(actor.user_id, now, now - SEEN_EVERY)
     return actor
 

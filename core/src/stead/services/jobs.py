@@ -175,9 +175,7 @@ def _end(
     _tell_plugins(change, held.job.id, held.job.kind, status, reason)
 
 
-def _tell_plugins(
-    change: Change, job_id: str, kind: JobKind, status: BuildStatus, reason: str | None
-) -> None:
+def _tell_plugins(change: Change, job_id: str, kind: JobKind, status: BuildStatus, reason: str | None) -> None:
     if kind is JobKind.TEMPLATE_IMPORT:
         change.announce("templates")
         change.event(f"template.import.{status.value}", job=job_id, reason=reason)

@@ -15,9 +15,7 @@ def workspace(core: Core, actor: Actor, ref: str) -> Workspace:
     """A workspace by id, ``NAME`` (the actor's own) or ``OWNER/NAME``, with what is live about its agents."""
     with core.database.read():
         stored = _find(actor, ref)
-    if stored is None or not rbac.allows(
-        actor, rbac.Resource.WORKSPACE, rbac.Action.READ, stored.owner_id
-    ):
+    if stored is None or not rbac.allows(actor, rbac.Resource.WORKSPACE, rbac.Action.READ, stored.owner_id):
         raise NotFound(f"There is no workspace {ref}.", remedy="`stead list` shows yours.")
     return live.workspace(core, stored)
 

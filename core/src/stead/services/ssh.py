@@ -109,9 +109,7 @@ def _authority(core: Core, kind: str) -> system.Authority:
     keys = generate(f"stead-{kind}-ca")
     sealed = core.keyring.seal(f"ssh-authority:{kind}", keys.private_key.encode())
     with core.database.write():
-        system.insert_authority(
-            system.Authority(new_id(), kind, keys.public_key, sealed), core.clock.now()
-        )
+        system.insert_authority(system.Authority(new_id(), kind, keys.public_key, sealed), core.clock.now())
         stored = system.authority(kind)
     if stored is None:
         raise RuntimeError(f"the {kind} authority was not stored")

@@ -25,9 +25,7 @@ class Ticks:
     """A running scheduler; ``stop`` ends it."""
 
     def __init__(self, core: Core) -> None:
-        self._scheduler = BackgroundScheduler(
-            timezone="UTC", executors={"default": ThreadPoolExecutor(2)}, daemon=True
-        )
+        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(2)}, daemon=True)
         self._add(reap, REAP_EVERY, core)
         self._add(expire, EXPIRE_EVERY, core)
 

@@ -24,9 +24,7 @@ def create(core: Core, actor: Actor, name: str, lifetime: float | None = None) -
     seconds = DEFAULT_LIFETIME if lifetime is None else float(lifetime)
     longest = core.settings.token_lifetime_max
     if not 0 < seconds <= longest:
-        raise InvalidInput(
-            f"A token lives more than 0 and at most {longest / 86400:g} days.", field="lifetime"
-        )
+        raise InvalidInput(f"A token lives more than 0 and at most {longest / 86400:g} days.", field="lifetime")
     now = core.clock.now()
     token = Token(
         id=new_id(),

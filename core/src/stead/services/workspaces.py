@@ -120,9 +120,7 @@ def update(core: Core, actor: Actor, ref: str, name: str | None = None) -> Works
         store.lock(workspace.id)
         now = store.by_id(workspace.id)
         if now is None or now.status is not WorkspaceStatus.STOPPED:
-            raise Conflict(
-                "Only a stopped workspace can be renamed.", field="name", remedy="Stop the workspace first."
-            )
+            raise Conflict("Only a stopped workspace can be renamed.", field="name", remedy="Stop the workspace first.")
         same = checked.lower() == workspace.name.lower()
         if not same and store.name_taken(workspace.owner_id, checked):
             raise Conflict(f"There is a workspace named {checked} already.", field="name")

@@ -92,9 +92,7 @@ def claim_oldest(kinds: Sequence[JobKind], lease: Lease, at: datetime) -> Job | 
 def pending_exists(kinds: Sequence[JobKind]) -> bool:
     values = [kind.value for kind in kinds]
     return bool(
-        JobRow.select(JobRow.id)
-        .where((JobRow.status == BuildStatus.PENDING.value) & JobRow.kind.in_(values))
-        .exists()
+        JobRow.select(JobRow.id).where((JobRow.status == BuildStatus.PENDING.value) & JobRow.kind.in_(values)).exists()
     )
 
 

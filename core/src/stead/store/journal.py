@@ -53,9 +53,9 @@ def intend(entry: JournalEntry, at: datetime) -> None:
 
 
 def created(key: str, identity: str, sealed: bytes, at: datetime) -> None:
-    JournalRow.update(
-        status=EntryStatus.CREATED.value, identity=identity, state=sealed, updated_at=at
-    ).where(JournalRow.key == key).execute()
+    JournalRow.update(status=EntryStatus.CREATED.value, identity=identity, state=sealed, updated_at=at).where(
+        JournalRow.key == key
+    ).execute()
 
 
 def mark(key: str, status: EntryStatus, at: datetime) -> None:
@@ -76,9 +76,7 @@ def idle_workspaces() -> list[str]:
         .where(JobRow.status.in_([status.value for status in ACTIVE]))
     )
     named = JournalRow.workspace_id.is_null(False)
-    query = JournalRow.select(JournalRow.workspace_id).distinct().where(
-        named & JournalRow.workspace_id.not_in(busy)
-    )
+    query = JournalRow.select(JournalRow.workspace_id).distinct().where(named & JournalRow.workspace_id.not_in(busy))
     return [str(row.workspace_id) for row in query]
 
 

@@ -92,9 +92,7 @@ def insert(
         _insert_agent(agent, build_id, workspace_id, secrets.get(agent.id, AgentSecrets()), at)
 
 
-def _insert_agent(
-    agent: Agent, build_id: str, workspace_id: str | None, secrets: AgentSecrets, at: datetime
-) -> None:
+def _insert_agent(agent: Agent, build_id: str, workspace_id: str | None, secrets: AgentSecrets, at: datetime) -> None:
     AgentRow.insert(
         id=agent.id,
         resource_id=agent.resource_id,
@@ -316,4 +314,3 @@ def _resource(row: Any, agents: Sequence[Agent]) -> Resource:
         metadata=codec.METADATA_ITEMS.validate_python(row.metadata),
         agents=tuple(agents),
     )
-

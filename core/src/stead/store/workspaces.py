@@ -253,9 +253,7 @@ def _workspaces(query: Any) -> list[Workspace]:
     return [_workspace(row, latest[row.latest_build_id], owners, named) for row in rows if row.latest_build_id]
 
 
-def _workspace(
-    row: Any, latest: Build, owners: dict[str, str], named: dict[str, tuple[str, str | None]]
-) -> Workspace:
+def _workspace(row: Any, latest: Build, owners: dict[str, str], named: dict[str, tuple[str, str | None]]) -> Workspace:
     template, active = named.get(row.template_id, ("", None))
     return Workspace(
         id=row.id,
@@ -280,14 +278,10 @@ def _builds(query: Any) -> list[Build]:
     versions = templates.version_names(row.template_version_id for row in rows)
     initiators = templates.usernames(row.initiator_id for row in rows)
     made = resources.of_builds(row.id for row in rows)
-    return [
-        _build(row, found_jobs[row.job_id], versions, initiators, made.get(row.id, ())) for row in rows
-    ]
+    return [_build(row, found_jobs[row.job_id], versions, initiators, made.get(row.id, ())) for row in rows]
 
 
-def _build(
-    row: Any, job: Job, versions: dict[str, str], initiators: dict[str, str], made: Iterable[Any]
-) -> Build:
+def _build(row: Any, job: Job, versions: dict[str, str], initiators: dict[str, str], made: Iterable[Any]) -> Build:
     return Build(
         id=row.id,
         workspace_id=row.workspace_id,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,13 @@ from stead.cli.connection import carry
 from stead.cli.failures import CliError, Unreachable
 from stead.cli.transport import endpoint_of
 from stead.cli.tunnel.handshake import Opened, open_stream
+from stead.testing.certificates import self_signed
 
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: stead-stream-1\r\nConnection: Upgrade\r\n\r\n"
 
 
 @contextmanager
-def serving(*handlers: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+def serving(*handlers: Callable[[socket.socket, bytes], None], read_head: bool = True) -> Iterator[str]:
     """A server with one handler for each connection, which gets the head of the request."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
@@ -30,7 +33,7 @@ def serving(*handlers: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
             connection.settimeout(10)
             with connection:
                 head = b""
-                while b"\r\n\r\n" not in head:
+                while read_head and b"\r\n\r\n" not in head:
                     head += connection.recv(65536)
                 handle(connection, head)
 
@@ -186,3 +189,35 @@ def test_urls_are_taken_apart(url: str, expected: tuple[object, ...]) -> None:
 def test_what_names_no_server_is_refused(url: str) -> None:
     with pytest.raises(CliError):
         endpoint_of(url)
+
+
+def test_over_tls_the_same_bytes_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = self_signed(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+    content = os.urandom(3_000_001)
+    received: list[bytes] = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.certificate, made.key)
+
+    def handle(plain: socket.socket, head: bytes) -> None:
+        connection = context.wrap_socket(plain, server_side=True)
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65536)
+        connection.sendall(SWITCHED + content)
+        while sum(map(len, received)) < len(content):
+            received.append(connection.recv(1 << 20))
+        connection.close()
+
+    with serving(handle, read_head=False) as url:
+        carried = Carried(open_stream(url.replace("http:", "https:"), "secret", "/stream"))
+        reader = threading.Thread(target=lambda: got.append(carried.read_all()))
+        got: list[bytes] = []
+        reader.start()
+        view = memoryview(content)
+        while view:
+            view = view[os.write(carried.into, view) :]
+        assert carried.finish() is None
+        reader.join(10)
+        os.close(carried.into)
+    assert got == [content]
+    assert b"".join(received) == content

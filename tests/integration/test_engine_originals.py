@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 import sys
-import textwrap
 import threading
 from pathlib import Path
 
@@ -13,89 +11,8 @@ import pytest
 from stead.api.errors import BuildCanceled, ProviderUnavailable
 from stead.terraform.cliconfig import offline, online, provided_by
 from stead.terraform.engine import EngineOptions
+from stead.testing.packed import PACKED, executable, put_into_mirror
 from stead.testing.terraform import workbench
-
-ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-
-PACKED = """
-terraform {
-  required_providers {
-    packed = {
-      source  = "example/packed"
-      version = "~> 1.0"
-    }
-  }
-}
-resource "packed_box" "a" {
-  content = "apples"
-}
-output "box" {
-  value = packed_box.a.label
-}
-"""
-
-# A provider as anyone ships it: an executable that speaks the plugin protocol.
-PROVIDER = f"""#!{sys.executable}
-from tf import runner, schema, types
-from tf.iface import Provider, Resource
-
-
-class Box(Resource):
-    def __init__(self, provider):
-        pass
-
-    @classmethod
-    def get_name(cls):
-        return "box"
-
-    @classmethod
-    def get_schema(cls):
-        return schema.Schema(
-            attributes=[
-                schema.Attribute("content", types.String(), required=True),
-                schema.Attribute("label", types.String(), computed=True),
-            ]
-        )
-
-    def create(self, context, planned):
-        return {{**planned, "label": "box of " + planned["content"]}}
-
-    def read(self, context, current):
-        return current
-
-    def update(self, context, current, planned):
-        return planned
-
-    def delete(self, context, current):
-        return None
-
-
-class Packed(Provider):
-    def get_model_prefix(self):
-        return "packed_"
-
-    def get_provider_schema(self, diagnostics):
-        return schema.Schema(attributes=[])
-
-    def full_name(self):
-        return "registry.terraform.io/example/packed"
-
-    def validate_config(self, diagnostics, config):
-        pass
-
-    def configure_provider(self, diagnostics, config):
-        pass
-
-    def get_data_sources(self):
-        return []
-
-    def get_resources(self):
-        return [Box]
-
-
-if __name__ == "__main__":
-    runner.run_provider(Packed())
-"""
 
 BINARY = f"""#!{sys.executable}
 # Stands in for a terraform binary: the same command line, from the library.
@@ -115,19 +32,9 @@ os._exit(code[0])
 """
 
 
-def executable(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(text))
-    path.chmod(0o755)
-    return path
-
-
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
-    folder = tmp_path / "mirror"
-    place = folder / f"registry.terraform.io/example/packed/1.0.2/linux_{ARCH}"
-    executable(place / "terraform-provider-packed_v1.0.2", PROVIDER)
-    return folder
+    return put_into_mirror(tmp_path / "mirror", "1.0.2")
 
 
 def test_a_provider_of_the_mirror_runs_beside_served_ones(tmp_path: Path, mirror: Path) -> None:

@@ -53,6 +53,7 @@ class TemplateVersionRow(Table):
     variables = JsonField(default=list)
     providers = JsonField(default=list)
     graph = peewee.TextField(null=True)
+    dependency_lock = BytesField(null=True)
     created_by = IdField()
     created_at = TimeField()
     archived = peewee.BooleanField(default=False)

@@ -72,7 +72,7 @@ def _nothing_to_do(work: BuildWork) -> bool:
 def _steps(
     core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threading.Event
 ) -> BuildResult:
-    run.load(work.archive, work.state, dict(work.variables))
+    run.load(work.archive, work.state, dict(work.variables), work.lock)
     run.init()
     plan = run.plan(destroy=work.transition is Transition.DELETE, graph=work.graph)
     if work.leftovers:

@@ -63,6 +63,7 @@ def run_import(
         ],
         providers=choices,
         graph=plan.graph,
+        lock=run.lock,
     )
     log.flush()
     jobs.complete_import(core, work.claim, found)

@@ -71,6 +71,7 @@ class BuildWork:
     archive: bytes = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
     graph: str | None = field(repr=False)
+    lock: bytes | None = field(repr=False)
     providers: tuple[ProviderChoice, ...]
     parameters: Mapping[str, str]
     previous_parameters: Mapping[str, str]
@@ -175,6 +176,7 @@ def _build_work(core: Core, claim: Claim) -> BuildWork:
         archive=archive,
         variables=_variables(core, source),
         graph=source.graph,
+        lock=source.lock,
         providers=source.providers,
         parameters=build.parameters,
         previous_parameters=before or {},

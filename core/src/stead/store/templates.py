@@ -39,11 +39,15 @@ class VersionSource:
     sealed_variables: bytes | None
     providers: tuple[ProviderChoice, ...]
     graph: str | None
+    lock: bytes | None
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import found."""
+    """What an import found.
+
+    :param lock: versions and checksums of the providers that Terraform installed itself.
+    """
 
     readme: str
     parameters: Sequence[Parameter]
@@ -51,6 +55,7 @@ class Imported:
     variables: Sequence[Variable]
     providers: Sequence[ProviderChoice]
     graph: str | None = None
+    lock: bytes | None = None
 
 
 def archive_id(sha256: str) -> str | None:
@@ -142,6 +147,7 @@ def record_import(version_id: str, found: Imported) -> None:
         variables=codec.dump(found.variables),
         providers=codec.dump(found.providers),
         graph=found.graph,
+        dependency_lock=found.lock,
     )
 
 
@@ -188,6 +194,7 @@ def source(version_id: str) -> VersionSource | None:
         sealed_variables=row.variable_values,
         providers=codec.PROVIDERS.validate_python(row.providers),
         graph=row.graph,
+        lock=None if row.dependency_lock is None else bytes(row.dependency_lock),
     )
 
 

@@ -87,3 +87,12 @@ def others(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool)
         Way("Emacs TRAMP", text=f"/ssh:{host}:{path}"),
         Way("Zed", href=f"zed://ssh/{quote(host)}{quote(path)}"),
     ]
+
+
+def opens_elsewhere(url: str) -> bool:
+    """Whether an app's address may stand in a link: one that runs or shows something in our own page may not.
+
+    Browsers skip blanks and control characters in front of and inside a scheme, so they do not count here either.
+    """
+    scheme = "".join(character for character in url.partition(":")[0] if character.isprintable()).strip().lower()
+    return ":" in url and scheme not in {"javascript", "data", "vbscript", "blob", "file", "about"}

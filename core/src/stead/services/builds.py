@@ -170,27 +170,32 @@ def _values(
     transition: Transition, version: TemplateVersion, workspace: Workspace, given: Mapping[str, str]
 ) -> dict[str, str]:
     if transition is Transition.START:
-        return resolve_parameters(version, given, _previous(workspace))
+        previous = _previous(workspace)
+        if store.ever_succeeded(workspace.id):
+            return resolve_parameters(version, given, previous)
+        # Where no build succeeded yet, nothing binds: a wrong value can be put right.
+        declared = {parameter.name for parameter in version.parameters}
+        again = {name: value for name, value in previous.items() if name in declared}
+        return resolve_parameters(version, {**again, **given}, None)
     if given:
         raise InvalidInput("Parameters can be changed with a start only.", field="parameters")
     # What is running now must come down whatever a newer version thinks of its values.
     declared = {parameter.name for parameter in version.parameters}
-    return {name: value for name, value in (_previous(workspace) or {}).items() if name in declared}
+    return {name: value for name, value in _previous(workspace).items() if name in declared}
 
 
-def _previous(workspace: Workspace) -> Mapping[str, str] | None:
-    """What the next build inherits. Where no build succeeded yet, nothing binds: a wrong value can be put right."""
+def _previous(workspace: Workspace) -> Mapping[str, str]:
+    """What the next build inherits."""
     latest = workspace.latest_build
     version = templates.version(latest.template_version_id)
-    values = rules.kept(version.parameters if version else (), latest.parameters)
-    return values if store.ever_succeeded(workspace.id) else values or None
+    return rules.kept(version.parameters if version else (), latest.parameters)
 
 
 def _refuse_busy(workspace: Workspace) -> None:
     if workspace.latest_build.job.status in ACTIVE:
         raise Conflict(
             f"A build of {workspace.name} is {workspace.latest_build.job.status} already.",
-            remedy="Wait for it, or cancel it.",
+            remedy=f"Wait for it, or cancel it: `stead cancel {workspace.owner}/{workspace.name}`.",
         )
     deleted = workspace.latest_build
     if deleted.transition is Transition.DELETE and deleted.job.status is BuildStatus.SUCCEEDED:

@@ -16,7 +16,7 @@ from stead.cli.failures import CliError, Unreachable
 from stead.cli.output import say, wants_json
 
 READY_SECONDS = 600.0
-_ENDED = frozenset({"succeeded", "failed", "canceled"})
+ENDED = frozenset({"succeeded", "failed", "canceled"})
 _BROKEN_LIFECYCLES = frozenset({"start_error", "start_timeout"})
 _LEVELS = {"error": "red", "warn": "yellow", "debug": "bright_black"}
 _WATCH_SECONDS = 5.0
@@ -35,7 +35,7 @@ def finish_job(client: Client, path: str, *, remedy: str | None = None) -> Json:
     for event in follow(client, f"{path}/logs/stream"):
         if event.name == "line" and not quiet:
             print_line(event.data)
-    record = _ended(client, path)
+    record = finished(client, path)
     job = record["job"]
     if job["status"] != "succeeded":
         raise CliError(
@@ -55,17 +55,17 @@ def finish_build(client: Client, workspace: Json, build: Json) -> Json:
     return finish_job(client, f"/builds/{build['id']}", remedy=remedy)
 
 
-def _ended(client: Client, path: str) -> Json:
+def finished(client: Client, path: str) -> Json:
     """The record after its log has ended, which may be a moment before its status says so."""
     deadline = time.monotonic() + 30
     while True:
-        record = _patiently(client, path)
-        if record["job"]["status"] in _ENDED or time.monotonic() > deadline:
+        record = patiently(client, path)
+        if record["job"]["status"] in ENDED or time.monotonic() > deadline:
             return record
         time.sleep(0.1)
 
 
-def _patiently(client: Client, path: str) -> Json:
+def patiently(client: Client, path: str) -> Json:
     """The record at ``path``; a server that restarts meanwhile is waited for."""
     deadline = time.monotonic() + _AWAY_SECONDS
     while True:
@@ -98,7 +98,7 @@ def wait_until_ready(client: Client, workspace_id: str, timeout: float = READY_S
     path = f"/workspaces/{segment(workspace_id)}"
     told = ""
     while True:
-        workspace = _patiently(client, path)
+        workspace = patiently(client, path)
         if is_settled(workspace):
             return workspace
         told = _tell(workspace, told)
@@ -108,7 +108,7 @@ def wait_until_ready(client: Client, workspace_id: str, timeout: float = READY_S
                 reason="timed_out",
                 remedy=f"Look at its log with stead logs {workspace['owner']}/{workspace['name']} --agent.",
             )
-        _wait_for_change(client, f"{path}/watch", workspace)
+        wait_for_change(client, f"{path}/watch", workspace)
 
 
 def is_settled(workspace: Json) -> bool:
@@ -147,7 +147,7 @@ def _tell(workspace: Json, told: str) -> str:
     return now
 
 
-def _wait_for_change(client: Client, path: str, seen: Json) -> None:
+def wait_for_change(client: Client, path: str, seen: Json) -> None:
     """Return when the workspace has changed, or after a few seconds in any case."""
     try:
         with _events(client, path) as events:

@@ -1,4 +1,4 @@
-"""``stead start``, ``stop``, ``restart``, ``delete``."""
+"""``stead start``, ``stop``, ``restart``, ``cancel``, ``delete``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 from stead.cli import suggestions
 from stead.cli.certificates import drop_certificates
 from stead.cli.client import Client, Json, segment
+from stead.cli.failures import CliError
 from stead.cli.here import client
 from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import confirm, show
 from stead.cli.parameters import parse_pairs
-from stead.cli.progress import finish_build, wait_until_ready
+from stead.cli.progress import ENDED, finish_build, wait_until_ready
 
 _WAIT = click.option("--no-wait", is_flag=True, help="Return as soon as the build is queued.")
 _PARAMETERS = click.option(
@@ -65,6 +66,30 @@ def restart(workspace: str, pairs: tuple[str, ...], update: bool) -> None:
     build = queue(server, found, "start", parameters=parse_pairs(pairs), update=update)
     started = finish_start(server, found, build)
     show(started, lambda: f"{found['name']} is ready.")
+
+
+@click.command(cls=Command)
+@click.argument("workspace", shell_complete=suggestions.workspaces)
+def cancel(workspace: str) -> None:
+    """Cancel the build of a workspace that waits or runs."""
+    server = client()
+    found = server.get(_path(workspace))
+    latest = found["latest_build"]
+    if latest["job"]["status"] in ENDED:
+        raise CliError(
+            f"No build of {found['name']} is under way: build {latest['number']}, a {latest['transition']},"
+            f" is {latest['job']['status']}.",
+            reason="conflict",
+        )
+    build = dict(server.post(f"/builds/{latest['id']}/cancel"))
+    show(build, lambda: _canceled(found, build))
+
+
+def _canceled(workspace: Json, build: Json) -> str:
+    what = f"Build {build['number']} of {workspace['name']}, a {build['transition']},"
+    if build["job"]["status"] == "canceled":
+        return f"{what} is canceled."
+    return f"{what} is being canceled. stead logs {workspace['owner']}/{workspace['name']} -f follows it."
 
 
 @click.command(cls=Command)

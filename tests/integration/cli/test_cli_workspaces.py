@@ -27,7 +27,7 @@ def test_a_workspace_lives_and_dies(user: Any, template: str) -> None:
 
     stored = user.ok("logs", "dev", "--build").out
     assert "null_resource.box" in stored
-    followed = user.ok("logs", "dev", "--build", "--follow").out
+    followed = user.ok("logs", "dev", "--build", "--follow", "--number", "1").out
     assert followed == stored
     lines = [json.loads(line) for line in user.ok("logs", "dev", "--build", "-o", "json").out.splitlines()]
     assert [line["id"] for line in lines] == list(range(1, len(lines) + 1))
@@ -169,6 +169,104 @@ def test_an_interrupt_ends_a_command_and_not_the_build(user: Any, template: str)
     if restarting.stdout is not None:
         restarting.stdout.close()
     eventually(lambda: user.json("show", "kept")["latest_build"]["job"]["status"] == "succeeded", 30, what="the build")
+
+
+def test_a_log_is_followed_through_later_builds_until_the_workspace_is_gone(
+    user: Any, template: str, tmp_path: Path
+) -> None:
+    user.ok("create", "watched", "-t", template, "-p", "size=1", timeout=90)
+    printed = tmp_path / "printed"
+    with printed.open("wb") as file:
+        following = subprocess.Popen(user.command("logs", "-f", "watched"), env=user.environment(), stdout=file)
+    try:
+        eventually(lambda: "Creation complete" in printed.read_text(), 30, what="the build that was")
+        assert following.poll() is None
+        user.ok("restart", "watched", timeout=90)
+        eventually(lambda: printed.read_text().count("Creation complete") == 2, 30, what="the restart's start")
+        assert "Destruction complete" in printed.read_text()
+        assert following.poll() is None
+        user.ok("delete", "watched", "--yes", timeout=90)
+        assert following.wait(30) == 0
+        assert printed.read_text().count("Destruction complete") == 2
+    finally:
+        following.kill()
+        following.wait()
+
+
+def test_following_ends_with_an_interrupt(user: Any, template: str) -> None:
+    user.ok("create", "quiet", "-t", template, "-p", "size=1", timeout=90)
+    following = subprocess.Popen(
+        user.command("logs", "-f", "quiet"), env=user.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert following.stdout is not None
+    following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    _out, error = following.communicate(timeout=20)
+    assert following.returncode == 130
+    assert b"Traceback" not in error
+
+
+def _pushed(owner: Any, folder: Path, name: str, body: str) -> str:
+    folder.mkdir()
+    (folder / "main.tf").write_text(body)
+    owner.ok("templates", "push", name, "--directory", str(folder), "--yes", timeout=90)
+    return name
+
+
+SLOW = """
+resource "null_resource" "slow" {
+  provisioner "local-exec" {
+    command = "sleep 300"
+  }
+}
+"""
+
+
+def test_a_build_is_canceled(owner: Any, user: Any, tmp_path: Path) -> None:
+    template = _pushed(owner, tmp_path / "slow", "slow", SLOW)
+    user.ok("create", "wrong", "-t", template, "--no-wait")
+    eventually(lambda: "slow" in user.ok("logs", "wrong", "--build").out, 60, what="the build's first lines")
+    busy = user.run("stop", "wrong")
+    assert busy.code == 5
+    assert "stead cancel" in busy.err
+    canceled = user.json("cancel", "wrong")
+    assert (canceled["number"], canceled["transition"], canceled["job"]["status"]) == (1, "start", "canceling")
+    eventually(lambda: user.json("show", "wrong")["latest_build"]["job"]["status"] == "canceled", 60, what="the end")
+    over = user.run("cancel", "wrong")
+    assert over.code == 5
+    assert "build 1, a start, is canceled" in over.err
+    user.ok("delete", "wrong", "--yes", timeout=90)
+
+
+FAILING = """
+terraform {
+  required_providers {
+    coder = { source = "coder/coder" }
+  }
+}
+data "coder_parameter" "image" {
+  name    = "image"
+  default = "missing"
+}
+resource "null_resource" "box" {
+  provisioner "local-exec" {
+    command = "test ${data.coder_parameter.image.value} != missing"
+  }
+}
+"""
+
+
+def test_a_workspace_that_failed_is_mended_rather_than_created_again(owner: Any, user: Any, tmp_path: Path) -> None:
+    template = _pushed(owner, tmp_path / "failing", "failing", FAILING)
+    first = user.run("create", "first", "-t", template, "--yes", "-p", "image=missing", timeout=90)
+    assert first.code == 1
+    again = user.run("create", "first", "-t", template, "--yes", "-p", "image=good", timeout=90)
+    assert again.code == 5
+    assert "stead start first -p image=VALUE" in again.err
+    user.ok("start", "first", "-p", "image=good", timeout=90)
+    taken = user.run("create", "first", "-t", template, "--yes", timeout=90)
+    assert taken.code == 5
+    assert "stead start" not in taken.err
 
 
 def test_the_shell_completes_commands_and_names(user: Any, template: str) -> None:

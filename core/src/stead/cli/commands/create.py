@@ -50,12 +50,34 @@ def create(
     body |= {"preset": preset} if preset else {}
     body |= {"owner": target.owner} if target.owner else {}
     body |= {"version": version["id"]} if version_name else {}
-    workspace = server.post("/workspaces", body)
+    workspace = _created(server, target.ref, body)
     if not no_wait:
         say(f"Building {workspace['name']} from {workspace['template']}.")
         finish_build(server, workspace, workspace["latest_build"])
         workspace = wait_until_ready(server, workspace["id"])
     show(workspace, lambda: _done(workspace, no_wait))
+
+
+def _created(server: Client, ref: str, body: Json) -> Json:
+    try:
+        return dict(server.post("/workspaces", body))
+    except CliError as error:
+        if error.reason == "conflict" and error.field == "name":
+            error.remedy = _way_out(server, ref, body["parameters"]) or error.remedy
+        raise
+
+
+def _way_out(server: Client, ref: str, given: dict[str, str]) -> str | None:
+    """What to do where the name is taken: a workspace whose build failed can be mended."""
+    latest = server.get(f"/workspaces/{segment(ref)}")["latest_build"]
+    if latest["job"]["status"] not in {"failed", "canceled"}:
+        return None
+    names = list(given) or ["NAME"]
+    values = " ".join(f"-p {name}=VALUE" for name in names)
+    return (
+        f"Its latest build is {latest['job']['status']}: stead start {ref} {values} tries again with another value."
+        " Or choose another name."
+    )
 
 
 def _done(workspace: Json, no_wait: bool) -> str:

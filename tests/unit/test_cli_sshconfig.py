@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from stead.cli import certificates, sshconfig
+from stead.cli.commands import config_ssh
 from stead.cli.failures import CliError
 
 OTHERS = [
@@ -179,3 +181,16 @@ def test_a_fresh_certificate_spares_the_command_and_a_stale_one_does_not(
     assert not certificates.is_fresh("dev.stead")
     _understood(tmp_path, "dev.stead")
     assert (tmp_path / "ran").read_text() == "ssh --prepare dev.stead\n"
+
+
+def test_another_file_than_openssh_reads_is_named_in_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    assert config_ssh._next(home / ".ssh" / "config") == "Next: ssh NAME.stead"
+    other = tmp_path / "my config"
+    assert config_ssh._next(other).endswith(f"Next: ssh -F '{other}' NAME.stead")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    elsewhere = config_ssh._next(Path("~/.ssh/config").expanduser())
+    assert str(home / ".ssh" / "config") in elsewhere
+    assert f"ssh -F {tmp_path}/.ssh/config NAME.stead" in elsewhere

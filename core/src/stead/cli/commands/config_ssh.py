@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shlex
 from pathlib import Path
 
 import click
@@ -50,4 +53,12 @@ def _text(path: Path, change: str, dry_run: bool, remove: bool) -> str:
         return f"{path} is as it should be."
     if dry_run:
         return change.rstrip("\n")
-    return f"Removed Stead's section from {path}." if remove else f"Wrote {path}. Next: ssh NAME.stead"
+    return f"Removed Stead's section from {path}." if remove else f"Wrote {path}. {_next(path)}"
+
+
+def _next(path: Path) -> str:
+    # OpenSSH reads the file in the home of the password database, whatever HOME says.
+    usual = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".ssh" / "config"
+    if path.resolve() == usual.resolve():
+        return "Next: ssh NAME.stead"
+    return f"OpenSSH by itself reads {usual}. Next: ssh -F {shlex.quote(str(path))} NAME.stead"

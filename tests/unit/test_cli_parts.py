@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -22,7 +23,9 @@ from stead.cli import events, output, parameters, session
 from stead.cli.client import Client
 from stead.cli.failures import CliError, Exit, Unreachable, exit_code
 from stead.cli.files import write_atomically
+from stead.cli.here import with_scheme
 from stead.cli.lazy import load
+from stead.cli.main import main
 from stead.cli.names import Target, parse_target
 from stead.cli.root import ENTRIES
 from stead.cli.transport import endpoint_of, open_socket
@@ -295,3 +298,70 @@ def test_commands_import_only_what_they_use(arguments: list[str], allowed: set[s
     loaded = {name.partition(".")[0] for name in done.stderr.splitlines()}
     assert "stead" in loaded
     assert not loaded & (HEAVY - allowed)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("localhost:3190", "http://localhost:3190"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("[::1]:3190", "http://[::1]:3190"),
+        ("https://localhost", "https://localhost"),
+        ("stead.example.com:3190", "stead.example.com:3190"),
+        ("localhost.example.com", "localhost.example.com"),
+        (None, None),
+    ],
+)
+def test_a_server_on_this_machine_is_plain_http(given: str | None, url: str | None) -> None:
+    assert with_scheme(given) == url
+
+
+def test_https_to_a_plain_server_names_the_way_that_works(stream_url: str) -> None:
+    with pytest.raises(Unreachable, match="does not speak https") as caught:
+        Client(stream_url.replace("http:", "https:")).get("/buildinfo")
+    assert f"stead login {stream_url}." in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "as_json"),
+    [
+        (["show", "x", "-o", "json"], "", True),
+        (["show", "x", "-ojson"], "", True),
+        (["show", "--output=json", "x"], "", True),
+        (["show", "x", "--nonsense", "--output", "json"], "", True),
+        (["show", "x"], "json", True),
+        (["show", "x", "-o", "text"], "json", False),
+        (["show", "x"], "", False),
+        (["show", "--", "-o", "json"], "", False),
+        (["ssh", "x", "-o", "json"], "json", False),
+    ],
+)
+def test_errors_are_json_where_json_was_asked_for(
+    arguments: list[str],
+    variable: str,
+    as_json: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in (*session.URL_VARIABLES, *session.TOKEN_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEAD_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("STEAD_OUTPUT", variable or "text")
+    assert main(arguments) in {Exit.USAGE, Exit.NOT_SIGNED_IN}
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    if as_json:
+        error = json.loads(printed.err)["error"]
+        assert error["reason"] in {"invalid_input", "not_authenticated"}
+        assert error["message"]
+        assert error["remedy"]
+    else:
+        assert '{"error"' not in printed.err
+
+
+def test_the_completion_script_comes_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash", "-o", "json"]) == Exit.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found["shell"] == "bash"
+    assert "_STEAD_COMPLETE" in found["script"]

@@ -22,6 +22,8 @@ Json = dict[str, Any]
 REQUEST_SECONDS = 60.0
 _PREFIX = "/api/v2"
 _CHUNK = 64 * 1024
+# What OpenSSL says, by its version, where the answer to a TLS greeting is not TLS.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 _USER_AGENT = f"stead-cli/{VERSION} ({platform.system()}; {platform.machine()})"
 
 
@@ -34,7 +36,12 @@ class _Connection(http.client.HTTPConnection):
         self._seconds = timeout
 
     def connect(self) -> None:
-        self.sock = open_socket(self._endpoint)
+        try:
+            self.sock = open_socket(self._endpoint)
+        except Unreachable as error:
+            if getattr(error.__cause__, "reason", None) in _NO_TLS:
+                raise _plain_http(self._endpoint) from error
+            raise
         self.sock.settimeout(self._seconds)
 
 
@@ -156,6 +163,14 @@ class Client:
                     headers=self._headers() | dict(headers),
                 )
             return self._connection.getresponse()
+
+
+def _plain_http(endpoint: Endpoint) -> Unreachable:
+    plain = endpoint._replace(secure=False)
+    return Unreachable(
+        f"The server at {endpoint.authority} does not speak https.",
+        remedy=f"If it serves plain http, sign in with stead login http://{plain.authority}{plain.prefix}.",
+    )
 
 
 def segment(ref: str) -> str:

@@ -7,13 +7,14 @@ import sys
 import click
 
 from stead import VERSION
-from stead.cli.failures import CliError, Exit
+from stead.cli.failures import CliError, Exit, usage_error
 from stead.cli.lazy import Entry, LazyGroup
 
 _AT = "stead.cli.commands."
 
 ENTRIES = {
     "audit": Entry(f"{_AT}audit:audit", "Read and verify the audit log."),
+    "cancel": Entry(f"{_AT}lifecycle:cancel", "Cancel the build of a workspace that waits or runs."),
     "completion": Entry(f"{_AT}completion:completion", "Print the completion script for a shell."),
     "config": Entry(f"{_AT}config:config", "Settings of the server."),
     "config-ssh": Entry(
@@ -63,9 +64,10 @@ def root(context: click.Context, url: str | None) -> None:
     context.meta["stead.url"] = url
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], *, raise_usage_errors: bool = False) -> int:
     """Run a command line; returns the exit code of a command that ends in one of its own.
 
+    :param raise_usage_errors: raise them as well, instead of showing them with the command's usage.
     :raises CliError: whatever a command could not do.
     """
     try:
@@ -74,6 +76,9 @@ def run(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return Exit.USAGE
     except click.UsageError as error:
+        if raise_usage_errors:
+            remedy = f"{error.ctx.command_path} --help shows how." if error.ctx else None
+            raise usage_error(error.format_message(), remedy=remedy) from error
         error.show(sys.stderr)
         return Exit.USAGE
     except click.Abort:

@@ -10,7 +10,7 @@ import click
 from stead.cli.certificates import drop_certificates
 from stead.cli.client import Client
 from stead.cli.failures import CliError, usage_error
-from stead.cli.here import chosen_url, session
+from stead.cli.here import LOOPBACK, chosen_url, session, with_scheme
 from stead.cli.lazy import Command
 from stead.cli.output import details, is_interactive, say, show
 from stead.cli.session import forget_session, known_url, save_session
@@ -63,7 +63,7 @@ def login(
 
 
 def _server(url: str | None) -> str:
-    found = known_url(url or chosen_url())
+    found = known_url(with_scheme(url) or chosen_url())
     if not found:
         raise usage_error("Which server?", field="URL", remedy="Write stead login https://HOST.")
     return found
@@ -71,7 +71,7 @@ def _server(url: str | None) -> str:
 
 def _warn_of_plain_text(url: str) -> None:
     endpoint = endpoint_of(url)
-    if not endpoint.secure and endpoint.host not in {"localhost", "127.0.0.1", "::1"}:
+    if not endpoint.secure and endpoint.host not in LOOPBACK:
         say(f"Mind that the connection to {endpoint.host} is not encrypted: others may read the password.")
 
 

@@ -6,9 +6,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from stead.cli.failures import CliError
+from stead.cli.lazy import Command
+from stead.cli.output import show
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
@@ -23,4 +25,5 @@ def completion(context: click.Context, shell: str) -> None:
     if kind is None:
         raise CliError(f"There is no completion for {shell}.")
     root = context.find_root()
-    click.echo(kind(root.command, {}, "stead", "_STEAD_COMPLETE").source())
+    script = kind(root.command, {}, "stead", "_STEAD_COMPLETE").source()
+    show({"shell": shell, "script": script}, lambda: script)

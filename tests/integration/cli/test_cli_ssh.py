@@ -129,13 +129,16 @@ def test_a_workspace_that_is_not_there_says_so(ssh: Callable[..., Any], machine:
     assert "There is no workspace nothing" in done.stderr
 
 
-def test_a_stopped_workspace_is_started_if_one_may(owner: Any, machine: str) -> None:
+def test_a_stopped_workspace_is_started_if_one_may(owner: Any, ssh: Callable[..., Any], machine: str) -> None:
     owner.ok("create", "lazy", "-t", "machines", "--yes", timeout=120)
     assert owner.ok("ssh", "lazy", "echo first").out == "first\n"
     owner.ok("stop", "lazy", timeout=120)
     result = owner.run("ssh", "--no-start", "lazy")
     assert result.code == 5
     assert "stead start owner/lazy" in result.err
+    plain = ssh("lazy.stead", "true")
+    assert plain.returncode == 255
+    assert "stead start owner/lazy" in plain.stderr
     assert owner.ok("ssh", "lazy", "echo again", timeout=120).out == "again\n"
 
     owner.ok("delete", "lazy", "--yes", timeout=120)

@@ -77,7 +77,9 @@ class Follower:
         for line in followed(server, f"{path}/logs"):
             if self._builds:
                 self._lines.put(line)
-        return build["transition"] == "delete" and finished(server, path)["job"]["status"] == "succeeded"
+        if build["transition"] != "delete":
+            return False
+        return str(finished(server, path)["job"]["status"]) == "succeeded"
 
     def _hear_agents(self, workspace: Json) -> None:
         for agent in agents_of(workspace) if self._agents else ():

@@ -48,7 +48,7 @@ def _wants_json(arguments: list[str]) -> bool:
         return False  # What stands there is for OpenSSH and for the workspace.
     wanted = os.environ.get("STEAD_OUTPUT", "")
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in zip(words, [*words, ""][1:], strict=True):
         if word in {"-o", "--output"}:
             wanted = value
         elif word.startswith("--output="):

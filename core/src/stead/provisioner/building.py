@@ -69,9 +69,7 @@ def _nothing_to_do(work: BuildWork) -> bool:
     return work.transition is Transition.DELETE and (work.orphan or never)
 
 
-def _steps(
-    core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threading.Event
-) -> BuildResult:
+def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threading.Event) -> BuildResult:
     run.load(work.archive, work.state, dict(work.variables), work.lock)
     run.init()
     plan = run.plan(destroy=work.transition is Transition.DELETE, graph=work.graph)

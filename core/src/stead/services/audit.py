@@ -25,9 +25,9 @@ class Verification:
 def list(  # noqa: A001
     core: Core,
     actor: Actor,
-    filter: AuditFilter | None = None,
+    filter: AuditFilter | None = None,  # noqa: A002
     limit: int = 50,
-    offset: int = 0,  # noqa: A002
+    offset: int = 0,
 ) -> Page:
     rbac.require(actor, rbac.Resource.AUDIT, rbac.Action.READ)
     limit, offset = page_bounds(limit, offset)

@@ -41,9 +41,7 @@ def resolve_parameters(
 ) -> dict[str, str]:
     for name, value in given.items():
         if not isinstance(value, str):
-            raise InvalidInput(
-                "Values of parameters are text.", field=f"parameters.{name}", remedy='Write "4", not 4.'
-            )
+            raise InvalidInput("Values of parameters are text.", field=f"parameters.{name}", remedy='Write "4", not 4.')
     return rules.resolve(version.parameters, given, previous=previous, preset=preset)
 
 
@@ -254,9 +252,7 @@ def cancel_job(change: Change, job_id: str) -> None:
             reason="canceled",
         )
     elif status is BuildStatus.RUNNING:
-        jobs.update(
-            job_id, status=advance_build(status, BuildStatus.CANCELING).value, cancel_requested_at=now
-        )
+        jobs.update(job_id, status=advance_build(status, BuildStatus.CANCELING).value, cancel_requested_at=now)
         change.announce(f"cancel:{job_id}")
     change.announce(f"job:{job_id}", status=True)
 

@@ -81,7 +81,8 @@ def test_a_process_runs_in_its_home_with_an_environment_of_its_own(
     script = "pwd; env; id -un; exec sleep 600"
     workspace = rig.start(script, key, env={"CODER_AGENT_TOKEN": "t", "EMPTY": ""})
     folder = WorkspaceFolder(rig.settings.host_data_dir, key)
-    printed = eventually(lambda: "sleep" in Path("/proc", str(workspace.pid), "cmdline").read_text() and folder.log)
+    command = Path("/proc", str(workspace.pid), "cmdline")
+    printed = eventually(lambda: command.read_text().startswith("sleep") and folder.log)
     lines = printed.read_text().splitlines()
     assert lines[0] == workspace.home == str(folder.home)
     assert {"CODER_AGENT_TOKEN=t", f"HOME={workspace.home}", f"STEAD_KEY={key}"} <= set(lines)

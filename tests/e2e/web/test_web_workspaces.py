@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_searching_keeps_the_focus_and_the_address(site: Any, plain: Any, visit:
     box.press_sequentially("needl")
     expect(page.locator("#workspace-list tbody tr")).to_have_count(1)
     expect(box).to_be_focused()
-    assert page.url.endswith("/workspaces?q=needl")
+    expect(page).to_have_url(re.compile(r"/workspaces\?q=needl$"))
 
 
 def test_stopping_and_starting_again(site: Any, plain: Any, visit: Callable[..., Any]) -> None:

@@ -26,8 +26,6 @@ from stead.api.provider import BuildContext, Context, Owner, Resource, Unknown
 from stead.testing.left_out import leave_out
 from stead_aws.settings import AwsSettings
 
-pytest_plugins = ["stead.testing.templates"]
-
 REGION = "us-east-1"
 ENVIRONMENT = {
     "MOTO_ENABLE_AMI_VALIDATION": "1",

@@ -246,6 +246,7 @@ def test_everything_can_be_reached_with_the_keyboard(site: Any, plain: Any, visi
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("/")
+    expect(page.get_by_role("combobox", name="Search workspaces, templates and pages")).to_be_focused()
     page.keyboard.type("keyed")
     expect(page.locator("#palette-results [aria-selected=true]")).to_contain_text("keyed")
     page.keyboard.press("Enter")

@@ -61,7 +61,7 @@ def serve(address: str) -> None:
     registry = PluginRegistry(builtins={"builtin": builtin})
     registry.load()
     spec, settings = next(pair for pair in registry.providers() if pair[0].address == address)
-    session = Session(build_context(), NoJournal(), lambda _text, _level: None)
+    session = Session(build_context(), NoJournal())
     link = Link(spec, settings, session)
     server = grpc.server(futures.ThreadPoolExecutor(10))
     tfplugin_pb2_grpc.add_ProviderServicer_to_server(Servicer(lambda _peer: link), server)

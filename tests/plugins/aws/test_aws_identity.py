@@ -10,6 +10,7 @@ import json
 import os
 import random
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from stead.api.errors import Unavailable
 from stead_aws import pkcs7, sts_request
 from stead_aws.identity import AwsIdentity
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
+DAY = 86400
 REGION, ACCOUNT, INSTANCE = "eu-central-1", "123456789012", "i-0123456789abcdef0"
 EXPECTED = ExpectedInstance(INSTANCE, ACCOUNT, REGION)
 
@@ -38,6 +39,7 @@ class Authority:
 
     def __init__(self, size: int = 2048) -> None:
         self.key = rsa.generate_private_key(65537, size)
+        now = dt.datetime.now(dt.UTC)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
         self.certificate = (
             x509.CertificateBuilder()
@@ -45,8 +47,8 @@ class Authority:
             .issuer_name(name)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - dt.timedelta(days=1))
-            .not_valid_after(NOW + dt.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .sign(self.key, hashes.SHA256())
         )
 
@@ -112,8 +114,10 @@ class Sts:
 
 
 class Bench:
+    """A verifier whose clock stands at the moment the bench was made: botocore signs requests with the real time."""
+
     def __init__(self, authority: Authority, **options: Any) -> None:
-        self.now = NOW.timestamp()
+        self.now = float(int(time.time()))
         self.sts = Sts()
         self.replays = MemoryReplays(lambda: self.now)
         certificates = {REGION: authority.certificate}
@@ -122,7 +126,7 @@ class Bench:
         self.authority = authority
 
     def document(self, **changes: Any) -> dict[str, Any]:
-        pending = changes.pop("pending", NOW)
+        pending = dt.datetime.fromtimestamp(self.now + changes.pop("started", 0), dt.UTC)
         facts = {
             "accountId": ACCOUNT,
             "region": REGION,
@@ -187,8 +191,8 @@ def test_a_signed_document_proves_a_machine_once(bench: Bench) -> None:
         ({"region": None}, "for its region"),
         ({"accountId": "999999999999"}, "another machine"),
         ({"instanceId": "i-0000000000000000f"}, "another machine"),
-        ({"pending": NOW - dt.timedelta(seconds=301)}, "just now"),
-        ({"pending": NOW + dt.timedelta(seconds=61)}, "just now"),
+        ({"started": -301}, "just now"),
+        ({"started": 61}, "just now"),
         ({"pendingTime": "soon"}, "when the machine was started"),
         ({"pendingTime": 5}, "when the machine was started"),
         ({"pendingTime": "2026-01-01T00:00:00"}, "when the machine was started"),
@@ -222,9 +226,9 @@ def test_every_altered_byte_is_refused(bench: Bench) -> None:
 
 def test_a_certificate_out_of_its_time_or_too_weak_is_not_used(authority: Authority) -> None:
     late = Bench(authority)
-    late.now += 3 * 86400
+    late.now += 3 * DAY
     with pytest.raises(IdentityRejected, match="not signed by AWS"):
-        late.verify(late.proof(pending=NOW + dt.timedelta(days=3)))
+        late.verify(late.proof())
     weak = Bench(Authority(1024))
     with pytest.raises(IdentityRejected, match="not signed by AWS"):
         weak.verify(weak.proof())

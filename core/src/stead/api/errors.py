@@ -5,7 +5,8 @@
     SteadError
     ├── InvalidInput            a value is wrong: names the field and the remedy
     ├── NotAuthenticated        nobody is signed in, or the credential is bad or expired
-    │   └── IdentityRejected    a machine's document does not prove what it claims (stead.api.identity)
+    │   ├── IdentityRejected    a machine's document does not prove what it claims (stead.api.identity)
+    │   └── AuthenticationFailed  a person must not come in (stead.api.signin)
     ├── Forbidden               signed in, but not allowed
     ├── NotFound                no such thing, or none that the actor may see
     ├── Conflict                the present state does not allow it; a name is taken

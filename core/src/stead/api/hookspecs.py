@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flask import Blueprint
 
     from stead.api.records import Event, PlatformSpec, ProviderSpec
+    from stead.api.signin import IdentityProviderSpec
 
 PROJECT = "stead"
 
@@ -30,6 +31,11 @@ def stead_terraform_providers() -> list[ProviderSpec]:  # type: ignore[empty-bod
 @hookspec
 def stead_platforms() -> list[PlatformSpec]:  # type: ignore[empty-body]
     """Platforms: starter templates, credentials check, owned-resource listing."""
+
+
+@hookspec
+def stead_identity_providers() -> list[IdentityProviderSpec]:  # type: ignore[empty-body]
+    """Kinds of identity providers that people can sign in with."""
 
 
 @hookspec

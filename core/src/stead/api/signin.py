@@ -72,7 +72,7 @@ class Person:
 
     :param issuer: who says so: an issuer URL, or the address of a directory. With ``subject`` it is the identity for
         good: accounts are linked by these two, and by nothing else.
-    :param subject: never given to anybody else by this issuer; an opaque identifier, not a name where there is a choice.
+    :param subject: never given to anybody else by this issuer; an opaque identifier rather than a name.
     :param username: wished for a new account; the core makes it fit and free.
     :param email_verified: the provider vouches that the address is theirs.
     :param groups: names of all groups; ``None`` where the provider cannot say: what the account has stays.
@@ -107,7 +107,7 @@ class Link:
     kept: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class IdentityProvider(ABC):
+class IdentityProvider:
     """What the factory of an :class:`IdentityProviderSpec` returns."""
 
     def check(self) -> CredentialsReport:
@@ -115,7 +115,7 @@ class IdentityProvider(ABC):
         return CredentialsReport(ok=True, summary="Nothing to check.")
 
     def close(self) -> None:
-        """Let go of connections. Called once, at the server's end."""
+        """Let go of connections. Called once, at the end of the server."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class SignedOut:
     session: str = ""
 
 
-class RedirectProvider(IdentityProvider):
+class RedirectProvider(IdentityProvider, ABC):
     """Signs people in at a page of its own (OpenID Connect, OAuth, SAML)."""
 
     @abstractmethod
@@ -204,7 +204,7 @@ class Credentials:
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
 
-class CredentialsProvider(IdentityProvider):
+class CredentialsProvider(IdentityProvider, ABC):
     """Checks a name and a password (LDAP)."""
 
     @abstractmethod

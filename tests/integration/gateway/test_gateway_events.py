@@ -135,7 +135,7 @@ def test_everybody_watches_the_own_workspaces_and_the_owner_all(site: Any) -> No
         ThreadPoolExecutor(2) as readers,
     ):
         first_of_all, first_of_own = readers.submit(next, all_of_them), readers.submit(next, own)
-        # The subscription begins with the answer's first byte, which has come.
+        # Whoever has the answer's status is listening.
         other = site.workspace()
         mine = site.workspace(owner=member)
         assert first_of_all.result(10)[2]["id"] == other.workspace.id
@@ -147,8 +147,8 @@ async def test_who_may_no_longer_see_all_is_told_of_no_more() -> None:
     gateway: Any = SimpleNamespace(core=SimpleNamespace(bus=bus), closing=asyncio.Event())
     listener: Any = SimpleNamespace(actor=replace(anybody, roles=(Role.AUDITOR,)))
     events = LiveStreams(gateway)._watch_all(listener)
+    assert await anext(events) is None  # it listens
     coming = asyncio.ensure_future(anext(events))
-    await asyncio.sleep(0)  # until it has subscribed, which it does before it waits
     bus.publish("workspaces:somebody", {"id": "w"})
     first = await asyncio.wait_for(coming, 10)
     assert first is not None

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -145,17 +145,21 @@ class Listener:
             self.actor = await self.gateway.calls(self._credential.actor, self.gateway.core)
             self._checked_at = now
 
-    def respond(self, events: AsyncIterator[Event | Batch | None]) -> EventResponse:
-        """Send the events; None is a heartbeat."""
-        return EventResponse(self._encode(events))
+    async def respond(self, events: AsyncIterator[Event | Batch | None]) -> EventResponse:
+        """Send the events; None is a heartbeat.
+
+        The answer begins when the first of them is there, and so the stream is listening: whoever has seen the
+        answer's status misses nothing that happens from then on.
+        """
+        encoded = self._encode(events)
+        return EventResponse(_beginning_with(await anext(encoded), encoded))
 
     def abandon(self) -> None:
         """Nothing will be sent after all."""
         self._leave()
 
-    async def _encode(self, events: AsyncIterator[Event | Batch | None]) -> AsyncIterator[bytes]:
+    async def _encode(self, events: AsyncIterator[Event | Batch | None]) -> AsyncGenerator[bytes]:
         try:
-            yield HEARTBEAT
             async for event in events:
                 await self.recheck()
                 yield event.encode() if event is not None else HEARTBEAT
@@ -167,6 +171,13 @@ class Listener:
             logger.exception("an event stream failed")
         finally:
             self._leave()
+
+
+async def _beginning_with(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
 
 
 def resume_point(request: Request) -> int:

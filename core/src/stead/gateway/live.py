@@ -52,7 +52,7 @@ class LiveStreams:
             listener.abandon()
             raise
         changes = Changes(self._gateway, f"agent:{agent_id}", wanted=lambda _, payload: "log" in payload)
-        return listener.respond(_follow(changes, read, endless, after))
+        return await listener.respond(_follow(changes, read, endless, after))
 
     @answering
     async def workspace(self, request: Request) -> Response:
@@ -63,12 +63,12 @@ class LiveStreams:
         except BaseException:
             listener.abandon()
             raise
-        return listener.respond(self._watch_workspace(listener, found.id))
+        return await listener.respond(self._watch_workspace(listener, found.id))
 
     @answering
     async def all_workspaces(self, request: Request) -> Response:
         listener = await Listener.of(self._gateway, request)
-        return listener.respond(self._watch_all(listener))
+        return await listener.respond(self._watch_all(listener))
 
     async def _job_log(self, request: Request, get: Callable[..., object]) -> Response:
         """Lines of the job behind a build or a template version, until it has ended."""
@@ -90,7 +90,7 @@ class LiveStreams:
         except BaseException:
             listener.abandon()
             raise
-        return listener.respond(_follow(Changes(gateway, f"job:{job_id}"), read, state, after))
+        return await listener.respond(_follow(Changes(gateway, f"job:{job_id}"), read, state, after))
 
     async def _watch_workspace(self, listener: Listener, workspace_id: str) -> AsyncIterator[Event | None]:
         core, calls = self._gateway.core, self._gateway.calls
@@ -115,6 +115,7 @@ class LiveStreams:
     async def _watch_all(self, listener: Listener) -> AsyncIterator[Event | None]:
         topic = _topic_of(listener.actor)
         with Changes(self._gateway, topic).listening() as changes:
+            yield None
             # Whose roles have changed comes back for what they may see now.
             while _topic_of(listener.actor) == topic:
                 if await changes.wait(HEARTBEAT_SECONDS):
@@ -128,6 +129,7 @@ class LiveStreams:
 async def _follow(changes: Changes, read: Read, state: State, after: int) -> AsyncIterator[Event | Batch | None]:
     """Lines as they come, and the job where there is one and it has ended."""
     with changes.listening():
+        yield None
         while True:
             # The state first: what was written before the job ended is then surely read after it.
             job = await state()

@@ -269,12 +269,14 @@ CORE_SETTINGS = frozenset(
         "sign_up_groups",
         "approval",
         "groups",
+        "group_patterns",
+        "default_groups",
+        "sync_groups",
         "roles",
         "default_roles",
-        "group_patterns",
-        "sync_groups",
         "sync_roles",
         "sync_interval",
+        "sign_ins_at_once",
         "link_by_owner",
     }
 )

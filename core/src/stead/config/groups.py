@@ -92,6 +92,19 @@ class SecuritySettings(BaseModel):
         default=10, ge=1, description="Failed logins after which an account or source address has to wait."
     )
     login_window: Duration = Field(default=300.0, gt=0, description="Period in which failed logins are counted.")
+    password_sign_in: Literal["everyone", "owners"] = Field(
+        default="everyone",
+        description="Who may sign in with a password that Stead itself keeps. Owners always may: it is the way in"
+        " when an identity provider is not.",
+    )
+    sign_in_history: Duration = Field(
+        default=30 * 86400.0, gt=0, description="How long the record of sign-in attempts is kept."
+    )
+    identity_attempts: int = Field(
+        default=120,
+        ge=1,
+        description="Times in a minute that agents behind one address may begin to prove which machine they run on.",
+    )
     ssh_certificate_lifetime: Duration = Field(
         default=300.0, ge=30, le=86400, description="Validity of the SSH certificates given to people."
     )
@@ -165,6 +178,11 @@ class TunnelSettings(BaseModel):
     tunnel: bool = Field(
         default=True, description="Offer the tunnel to agents. Off: agents connect over WebSocket alone."
     )
+    bulk_beside_tunnel: bool = Field(
+        default=True,
+        description="Let SSH connections that carry much leave the tunnel for a plain connection to the access URL; "
+        "SSH encrypts them end to end either way.",
+    )
     relay: bool = Field(default=True, description="Run the built-in relay (DERP) beside the server.")
     stun_address: Address = Field(default="0.0.0.0:3478", description="UDP address on which the relay answers STUN.")
     stun: bool = Field(default=True, description="Answer STUN on stun_address.")
@@ -206,5 +224,15 @@ class PluginsSettings(BaseModel):
     sections: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="Settings of each plugin by its name: the [plugins.NAME] tables.",
+        repr=False,
+    )
+
+
+class IdentitySettings(BaseModel):
+    """The ``[identity.NAME]`` tables: the identity providers that people sign in with."""
+
+    sections: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Settings of each identity provider by its name.",
         repr=False,
     )

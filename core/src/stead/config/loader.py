@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ FOREIGN = frozenset(
 )
 COMPLETION = "_COMPLETE"
 
+# The tables that hold a table for each name.
+GROUPED = ("plugins", "identity")
+IDENTITY_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
+
 
 def secret_names() -> frozenset[str]:
     """Names of the settings whose value is never shown."""
@@ -41,6 +46,7 @@ class Layers:
 
     values: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identity: dict[str, dict[str, Any]] = field(default_factory=dict)
     disabled: Any = None
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -51,7 +57,7 @@ class Layers:
             self.values[secret] = _read_secret(value, shown)
             self.provenance[secret] = f"{source}, from the file {value}"
             return
-        if name not in Settings.model_fields or name == "plugins":
+        if name not in Settings.model_fields or name in GROUPED:
             raise _unknown(shown, name)
         self.values[name] = value
         self.provenance[name] = source
@@ -59,6 +65,16 @@ class Layers:
     def put_section(self, plugin: str, key: str, value: Any, source: str) -> None:
         self.sections.setdefault(plugin, {})[key] = value
         self.provenance[f"plugins.{plugin}.{key}"] = source
+
+    def put_identity(self, provider: str, key: str, value: Any, source: str) -> None:
+        if not IDENTITY_NAME.fullmatch(provider):
+            raise InvalidInput(
+                f"identity.{provider} is no name for an identity provider.",
+                field=f"identity.{provider}",
+                remedy="Use at most 32 lower-case letters, digits and single hyphens between them.",
+            )
+        self.identity.setdefault(provider, {})[key] = value
+        self.provenance[f"identity.{provider}.{key}"] = source
 
     def put_disabled(self, value: Any, source: str) -> None:
         self.disabled = value
@@ -92,6 +108,7 @@ def _read_toml(layers: Layers, path: Path) -> None:
         raise InvalidInput(f"The settings file {path} is not valid TOML: {error}.") from error
     source = f"file {path}"
     plugins = document.pop("plugins", {})
+    _read_identity(layers, document.pop("identity", {}), source)
     if not isinstance(plugins, dict):
         raise InvalidInput("plugins must be a table.", field="plugins", remedy="Write [plugins.NAME].")
     for name, value in document.items():
@@ -108,6 +125,20 @@ def _read_toml(layers: Layers, path: Path) -> None:
                 field=f"plugins.{name}",
                 remedy="Known is plugins.disabled; a plugin's settings are a table [plugins.NAME].",
             )
+
+
+def _read_identity(layers: Layers, providers: Any, source: str) -> None:
+    if not isinstance(providers, dict):
+        raise InvalidInput("identity must be a table.", field="identity", remedy="Write [identity.NAME].")
+    for name, section in providers.items():
+        if not isinstance(section, dict):
+            raise InvalidInput(
+                f"There is no setting identity.{name}.",
+                field=f"identity.{name}",
+                remedy="The settings of an identity provider are a table [identity.NAME].",
+            )
+        for key, value in section.items():
+            layers.put_identity(name, key, value, source)
 
 
 def _read_environment(layers: Layers, environ: Mapping[str, str]) -> None:
@@ -127,10 +158,23 @@ def _take_variable(layers: Layers, variable: str, value: str) -> None:
     elif name.startswith("plugins_") and name.count("_") >= 2:
         _, plugin, key = name.split("_", 2)
         layers.put_section(plugin, key, value, source)
+    elif name.startswith("identity_") and name.count("_") >= 2:
+        provider, key = _split_identity(layers, name.removeprefix("identity_"))
+        layers.put_identity(provider, key, value, source)
     elif name not in Settings.model_fields and _is_foreign(variable):
         return
     else:
         layers.put(name, value, source, variable)
+
+
+def _split_identity(layers: Layers, rest: str) -> tuple[str, str]:
+    """Provider and key of a variable; a hyphen in the name of a provider that the file has is an underscore here."""
+    for known in sorted(layers.identity, key=len, reverse=True):
+        prefix = known.replace("-", "_") + "_"
+        if rest.startswith(prefix) and len(rest) > len(prefix):
+            return known, rest.removeprefix(prefix)
+    provider, _, key = rest.partition("_")
+    return provider, key
 
 
 def _is_foreign(variable: str) -> bool:
@@ -174,7 +218,7 @@ def _validate(layers: Layers) -> Settings:
     if layers.disabled is not None:
         plugins["disabled"] = layers.disabled
     try:
-        settings = Settings(**{**layers.values, "plugins": plugins})
+        settings = Settings(**{**layers.values, "plugins": plugins, "identity": {"sections": layers.identity}})
     except ValidationError as error:
         raise _explain(error, layers) from None
     settings.remember_provenance(layers.provenance)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from stead.config.groups import (
     AgentSettings,
     DatabaseSettings,
+    IdentitySettings,
     ObservabilitySettings,
     PluginsSettings,
     ProvisionerSettings,
@@ -47,6 +48,9 @@ class Settings(
     model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=False)
 
     plugins: PluginsSettings = Field(default_factory=PluginsSettings, description="Plugins and their settings.")
+    identity: IdentitySettings = Field(
+        default_factory=IdentitySettings, description="Identity providers and their settings."
+    )
 
     _provenance: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -90,8 +94,11 @@ class Settings(
         return copy
 
     def dump(self) -> str:
-        """All values as JSON, secrets included: for handing to a child process through a pipe."""
-        values = self.model_dump(mode="json")
+        """All values as JSON, secrets included: for handing to a child process through a pipe.
+
+        Identity providers are the server's own: a provisioner gets none of their secrets.
+        """
+        values = self.model_dump(mode="json", exclude={"identity"})
         for name in values:
             value = getattr(self, name)
             if isinstance(value, SecretStr):

@@ -1,9 +1,19 @@
 """The tables, one file per aggregate, and their migrations. No row leaves :mod:`stead.store`."""
 
 from stead.models.base import Table, using
+from stead.models.identity import ChallengeRow, ReplayRow
 from stead.models.jobs import JobLogRow, JobRow, JournalRow, ProvisionerRow
 from stead.models.people import LoginFailureRow, SessionRow, TokenRow, UserKeyRow, UserRoleRow, UserRow
 from stead.models.resources import AgentLogRow, AgentRow, AppRow, ResourceRow, ScriptRow, ScriptRunRow
+from stead.models.signin import (
+    DeviceLoginRow,
+    GroupMemberRow,
+    GroupRow,
+    IdentityLinkRow,
+    SignedOutMessageRow,
+    SignInAttemptRow,
+    SignInRow,
+)
 from stead.models.system import AuditRow, AuthorityRow, MetaRow
 from stead.models.templates import ArchiveRow, TemplateRow, TemplateVersionRow
 from stead.models.workspaces import BuildRow, StateRow, WorkspaceRow
@@ -18,6 +28,13 @@ TABLES: tuple[type[Table], ...] = (
     SessionRow,
     TokenRow,
     LoginFailureRow,
+    IdentityLinkRow,
+    SignInRow,
+    SignInAttemptRow,
+    GroupRow,
+    GroupMemberRow,
+    DeviceLoginRow,
+    SignedOutMessageRow,
     ArchiveRow,
     TemplateRow,
     TemplateVersionRow,
@@ -34,6 +51,8 @@ TABLES: tuple[type[Table], ...] = (
     ScriptRow,
     ScriptRunRow,
     AgentLogRow,
+    ChallengeRow,
+    ReplayRow,
 )
 
 __all__ = [
@@ -45,16 +64,25 @@ __all__ = [
     "AuditRow",
     "AuthorityRow",
     "BuildRow",
+    "ChallengeRow",
+    "DeviceLoginRow",
+    "GroupMemberRow",
+    "GroupRow",
+    "IdentityLinkRow",
     "JobLogRow",
     "JobRow",
     "JournalRow",
     "LoginFailureRow",
     "MetaRow",
     "ProvisionerRow",
+    "ReplayRow",
     "ResourceRow",
     "ScriptRow",
     "ScriptRunRow",
     "SessionRow",
+    "SignInAttemptRow",
+    "SignInRow",
+    "SignedOutMessageRow",
     "StateRow",
     "Table",
     "TemplateRow",

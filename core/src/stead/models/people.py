@@ -15,6 +15,7 @@ class UserRow(Table):
     password_hash = peewee.TextField(null=True)
     status = peewee.CharField(max_length=16)
     login_type = peewee.CharField(max_length=16)
+    provider = peewee.CharField(max_length=64, default="")
     created_at = TimeField()
     last_seen_at = TimeField(null=True)
 
@@ -52,6 +53,8 @@ class SessionRow(Table):
     created_at = TimeField()
     last_used_at = TimeField()
     expires_at = TimeField(index=True)
+    provider = peewee.CharField(max_length=64, default="")
+    provider_session = peewee.TextField(null=True)
 
     class Meta:
         table_name = "sessions"

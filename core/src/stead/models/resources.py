@@ -24,7 +24,10 @@ class ResourceRow(Table):
 
 
 class AgentRow(Table):
-    """``sealed`` holds what only the agent itself may see: its environment."""
+    """``sealed`` holds what only the agent itself may see: its environment.
+
+    ``proven_at`` is when it last proved which machine it runs on, where it has no token.
+    """
 
     id = IdField(primary_key=True)
     resource_id = IdField(index=True)
@@ -54,6 +57,7 @@ class AgentRow(Table):
     disconnected_at = TimeField(null=True)
     started_at = TimeField(null=True)
     ready_at = TimeField(null=True)
+    proven_at = TimeField(null=True)
 
     class Meta:
         table_name = "agents"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from stead.api.errors import PluginFailure, SteadError
 from stead.api.records import Event, NoSettings, PlatformSpec, ProviderSpec
+from stead.api.signin import CORE_SETTINGS, IdentityProviderSpec
 from stead.plugins import discovery
 from stead.plugins.manager import HookManager
 
@@ -42,6 +43,7 @@ class PluginStatus:
     error: str = ""
     providers: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
     load_ms: float = 0.0
     failures: int = 0
 
@@ -50,6 +52,7 @@ class PluginStatus:
 class _Loaded:
     providers: list[tuple[ProviderSpec, BaseModel]] = field(default_factory=list)
     platforms: list[tuple[PlatformSpec, BaseModel]] = field(default_factory=list)
+    identity: list[IdentityProviderSpec] = field(default_factory=list)
 
 
 class PluginRegistry:
@@ -101,6 +104,10 @@ class PluginRegistry:
     def platforms(self) -> list[tuple[PlatformSpec, BaseModel]]:
         """Platforms of all loaded plugins, each with its settings."""
         return [pair for loaded in self._loaded.values() for pair in loaded.platforms]
+
+    def identity_kinds(self) -> dict[str, IdentityProviderSpec]:
+        """Kinds of identity providers of all loaded plugins, by their word in ``kind``."""
+        return {spec.kind: spec for loaded in self._loaded.values() for spec in loaded.identity}
 
     def serving(self, address: str) -> str | None:
         """Name of the plugin that serves the provider at this full address, or ``None``."""
@@ -156,13 +163,16 @@ class PluginRegistry:
             status,
             providers=tuple(spec.full_address for spec, _ in loaded.providers),
             platforms=tuple(spec.name for spec, _ in loaded.platforms),
+            identity=tuple(spec.kind for spec in loaded.identity),
             load_ms=round((time.perf_counter() - started) * 1000, 1),
         )
 
     def _collect(self, name: str) -> _Loaded:
         providers = _checked(name, "stead_terraform_providers", ProviderSpec, self._hooks)
         platforms = _checked(name, "stead_platforms", PlatformSpec, self._hooks)
+        identity = _checked(name, "stead_identity_providers", IdentityProviderSpec, self._hooks)
         self._refuse_taken(providers, platforms)
+        self._refuse_identity(identity)
         section = self._sections.get(name, {})
         classes = {spec.settings for spec in (*providers, *platforms)} - {NoSettings}
         if section and not classes:
@@ -171,7 +181,21 @@ class PluginRegistry:
         return _Loaded(
             providers=[(spec, made[spec.settings]) for spec in providers],
             platforms=[(spec, made[spec.settings]) for spec in platforms],
+            identity=identity,
         )
+
+    def _refuse_identity(self, specs: list[IdentityProviderSpec]) -> None:
+        for spec in specs:
+            if spec.kind in self.identity_kinds():
+                raise PluginFailure(
+                    f"The kind of identity provider {spec.kind!r} is brought by another plugin already.",
+                    remedy="Disable one of the two in [plugins] disabled.",
+                )
+            if ours := CORE_SETTINGS & set(spec.settings.model_fields):
+                raise PluginFailure(
+                    f"The settings of the identity provider {spec.kind!r} have {', '.join(sorted(ours))},"
+                    " which Stead reads itself."
+                )
 
     def _refuse_taken(self, providers: list[ProviderSpec], platforms: list[PlatformSpec]) -> None:
         for spec in providers:

@@ -18,7 +18,7 @@ from stead.config import Settings, load_settings
 def _setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each setting; text is checked where all sources of settings are."""
     for name, info in reversed(Settings.model_fields.items()):
-        if name != "plugins":
+        if name not in ("plugins", "identity"):
             flag = f"--{name.replace('_', '-')}"
             function = click.option(flag, name, metavar="VALUE", help=info.description)(function)
     return function

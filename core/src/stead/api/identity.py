@@ -4,8 +4,9 @@ The agent sends a document that its cloud has signed. The server finds the agent
 instance which the document claims, and lets the platform's :class:`InstanceIdentity` decide whether the claim is true::
 
     verifier = spec.identity(settings, replays)
-    agent = agent_by_instance(verifier.claimed_instance(document))
-    verifier.verify(document, challenge, verifier.expected(resource.type, resource.attributes))
+    claimed = verifier.claimed_instance(document)
+    expected = verifier.provisioned(claimed, resources of the state of that instance's workspace)
+    verifier.verify(document, challenge, expected)
 
 What does not hold is an :class:`IdentityRejected`, and never tells the sender which value was expected. Where an
 authority has to be asked and does not answer, it is :class:`stead.api.errors.Unavailable`: worth a retry.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,6 +103,25 @@ class InstanceIdentity:
     def expected(self, type_name: str, attributes: Mapping[str, Any]) -> ExpectedInstance:
         """What a document must say for an instance whose resource in the state has these attributes."""
         raise NotImplementedError
+
+    def provisioned(
+        self, instance_id: str, resources: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> ExpectedInstance | None:
+        """What a document of this instance must say, from the state that it stands in.
+
+        Platforms that find more in other resources, a role say, override this.
+
+        :param resources: type and attributes of everything that Terraform manages in the workspace.
+        :returns: ``None`` where no resource is that instance.
+        """
+        for type_name, attributes in resources:
+            try:
+                expected = self.expected(type_name, attributes)
+            except IdentityRejected:
+                continue  # no machine
+            if expected.instance_id.lower() == instance_id.lower():
+                return expected
+        return None
 
     def verify(self, document: bytes, challenge: str, expected: ExpectedInstance) -> Identity:
         """Decide whether ``document`` proves that its sender is the expected instance.

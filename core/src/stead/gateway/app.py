@@ -13,6 +13,7 @@ from stead.api.errors import NotFound
 from stead.gateway.agent_streams import AgentStreams
 from stead.gateway.bundles import Bundles
 from stead.gateway.failures import failure_response
+from stead.gateway.identity import IdentityRoutes
 from stead.gateway.live import LiveStreams
 from stead.gateway.person_streams import PersonStreams, RawPersonStreams
 from stead.gateway.relay_map import RelayDocuments
@@ -51,6 +52,7 @@ def _routes(gateway: Gateway) -> list[BaseRoute]:
     bundles = Bundles(settings.bundle_dir, settings.access_url, gateway.calls)
     relay = RelayDocuments(gateway)
     live = LiveStreams(gateway)
+    identity = IdentityRoutes(gateway)
 
     async def health(request: Request) -> Response:
         del request
@@ -67,6 +69,8 @@ def _routes(gateway: Gateway) -> list[BaseRoute]:
         Route("/derp/map.json", relay.map),
         Route("/derp/probe", relay.probe),
         Route("/derp/latency-check", relay.probe),
+        Route("/api/v2/agent/identity/challenge", identity.challenge, methods=["POST"]),
+        Route("/api/v2/agent/identity/session", identity.session, methods=["POST"]),
         WebSocketRoute("/api/v2/agent/rpc", AgentRpc(gateway).endpoint),
         WebSocketRoute("/api/v2/agent/stream", AgentStreams(gateway).endpoint),
         WebSocketRoute("/api/v2/workspaces/{ref:path}/stream", PersonStreams(gateway).endpoint),

@@ -75,6 +75,7 @@ class Gateway:
         self.certificate_digest = certificate_digest
         self.certificate_pem = certificate_pem
         self.rpc: AgentRpc | None = None
+        self.closers: list[Callable[[], object]] = []  # of what routes have opened for themselves
         self.closing = asyncio.Event()
         self.event_streams = Quota(64)
         self.person_streams = Quota(512)
@@ -98,6 +99,8 @@ class Gateway:
         self.closing.set()
         self.streams.close()
         self.relay.shutdown()
+        for closer in self.closers:
+            closer()
 
     def _is_relayed(self, agent_id: str) -> bool:
         now = asyncio.get_running_loop().time()

@@ -98,7 +98,8 @@ def _agent(core: Core, node: AgentNode, resource_id: str, found: dict[str, Agent
     agent_id = new_id()
     env = json.dumps(merge_env(node)).encode()
     found[agent_id] = AgentSecrets(
-        token_hash=secrets.digest(node.token) if node.token else None,
+        # Another agent gets a token when it has proven which machine it runs on: that of the state opens nothing.
+        token_hash=secrets.digest(node.token) if node.token and node.auth == "token" else None,
         instance_id=node.instance_id or None,
         sealed=core.keyring.seal(f"agent:{agent_id}", env),
         settings={

@@ -154,14 +154,32 @@ def agent_for_token(core: Core, token: str) -> AgentIdentity:
     if not token or len(token) > 512:
         raise refused
     with core.database.read():
-        stored = resources.agent_by_token_hash(secrets.digest(token))
-        if stored is None or stored.workspace_id is None:
-            raise refused
-        if workspaces.running_build(stored.workspace_id) != stored.build_id:
-            raise refused
-        workspace = workspaces.by_id(stored.workspace_id)
-    if workspace is None:
+        found = _running_agent(resources.agent_by_token_hash(secrets.digest(token)))
+    if found is None:
         raise refused
+    return found
+
+
+def agent_of(core: Core, agent_id: str) -> AgentIdentity:
+    """An agent by its id, while its build is the one that runs. The caller knows who is asking.
+
+    :raises NotAuthenticated: unknown, or of a build that is over.
+    """
+    with core.database.read():
+        found = _running_agent(resources.agent(agent_id))
+    if found is None:
+        raise NotAuthenticated("The agent's build is over.", remedy="Start the workspace again.")
+    return found
+
+
+def _running_agent(stored: resources.StoredAgent | None) -> AgentIdentity | None:
+    if stored is None or stored.workspace_id is None:
+        return None
+    if workspaces.running_build(stored.workspace_id) != stored.build_id:
+        return None
+    workspace = workspaces.by_id(stored.workspace_id)
+    if workspace is None:
+        return None
     return AgentIdentity(
         agent_id=stored.agent.id,
         name=stored.agent.name,

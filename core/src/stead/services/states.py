@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import zstandard
@@ -30,6 +30,20 @@ def journal_keys(state: bytes) -> frozenset[str]:
     except ValueError:
         return frozenset()
     return frozenset(_keys(document))
+
+
+def resources(state: bytes) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Type and attributes of every managed resource in a Terraform state."""
+    try:
+        document = json.loads(state)
+    except ValueError:
+        return ()
+    return tuple(
+        (str(resource.get("type")), instance.get("attributes") or {})
+        for resource in document.get("resources") or ()
+        if resource.get("mode") == "managed"
+        for instance in resource.get("instances") or ()
+    )
 
 
 def _keys(document: dict[str, Any]) -> Iterator[str]:

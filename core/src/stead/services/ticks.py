@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from stead.services import jobs
 from stead.services.core import Core
-from stead.store import credentials
+from stead.store import credentials, identity
 from stead.store import jobs as job_store
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 REAP_EVERY = 2.0  # seconds
 EXPIRE_EVERY = 60.0
 FORGET_PROVISIONERS_AFTER = timedelta(minutes=10)
+FORGET_CHALLENGES_AFTER = timedelta(minutes=5)
 
 
 class Ticks:
@@ -61,8 +62,9 @@ def reap(core: Core) -> None:
 
 
 def expire(core: Core) -> None:
-    """Forget sessions, tokens and failed logins whose time is over, and provisioners that went without a word."""
+    """Forget sessions, tokens, challenges and failed logins that are over, and provisioners that left in silence."""
     now = core.clock.now()
     with core.database.write():
         credentials.delete_expired(now, now - timedelta(seconds=core.settings.login_window))
+        identity.delete_expired(now, now - FORGET_CHALLENGES_AFTER)
         job_store.forget_provisioners(now - FORGET_PROVISIONERS_AFTER)

@@ -103,7 +103,7 @@ def _insert_agent(agent: Agent, build_id: str, workspace_id: str | None, secrets
         arch=agent.arch,
         directory=agent.directory,
         token_hash=secrets.token_hash,
-        instance_id=secrets.instance_id,
+        instance_id=secrets.instance_id.lower() if secrets.instance_id else None,
         sealed=secrets.sealed,
         lifecycle=agent.lifecycle.value,
         motd_file=agent.motd_file,
@@ -154,9 +154,21 @@ def agent_by_token_hash(token_hash: str) -> StoredAgent | None:
     return _stored(AgentRow.token_hash == token_hash)
 
 
-def agent_by_instance(instance_id: str) -> StoredAgent | None:
-    """The newest agent of a cloud instance."""
-    return _stored(AgentRow.instance_id == instance_id)
+def builds_of_instance(instance_id: str) -> list[tuple[str, str, str]]:
+    """Agent, build and workspace of every build that gave an agent to this cloud instance.
+
+    Case does not matter: no platform tells instances apart by it, and some write it now so, now so.
+    """
+    query = AgentRow.select(AgentRow.id, AgentRow.build_id, AgentRow.workspace_id)
+    of_workspace = (AgentRow.instance_id == instance_id.lower()) & AgentRow.workspace_id.is_null(False)
+    return [(row.id, row.build_id, row.workspace_id) for row in query.where(of_workspace)]
+
+
+def give_token(agent_id: str, token_hash: str, at: datetime, unless_after: datetime) -> bool:
+    """Replace an agent's token, unless it was given one after that time; of many callers one succeeds."""
+    due = AgentRow.proven_at.is_null() | (AgentRow.proven_at <= unless_after)
+    query = AgentRow.update(token_hash=token_hash, proven_at=at).where((AgentRow.id == agent_id) & due)
+    return bool(query.execute())
 
 
 def update_agent(agent_id: str, **values: Any) -> None:

@@ -28,6 +28,7 @@ class HandmadeAgent:
     """What to make of an agent.
 
     :param settings: of the agent that the manifest carries beside its fields.
+    :param instance_id: of the machine that it runs on; with ``auth`` in ``settings`` it has no token, but proves it.
     """
 
     name: str = "main"
@@ -37,6 +38,7 @@ class HandmadeAgent:
     apps: Sequence[App] = ()
     metadata: Sequence[AgentMetadata] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    instance_id: str | None = None
     token: str = field(default_factory=lambda: random.token_hex(16), repr=False)
 
 
@@ -64,12 +66,26 @@ def import_template(core: Core, actor: Actor, name: str) -> str:
 
 
 def start_workspace(
-    core: Core, actor: Actor, template: str, name: str, agents: Sequence[HandmadeAgent] = (HandmadeAgent(),)
+    core: Core,
+    actor: Actor,
+    template: str,
+    name: str,
+    agents: Sequence[HandmadeAgent] = (HandmadeAgent(),),
+    state: bytes = b"{}",
 ) -> HandmadeWorkspace:
     """A workspace whose first build has succeeded, with agents that have not connected yet."""
     created = workspaces.create(core, actor, template, name)
-    _finish(core, [_resource(agents)], agents)
+    _finish(core, [_resource(agents)], agents, state)
     return HandmadeWorkspace(workspaces.get(core, actor, created.id), {agent.name: agent.token for agent in agents})
+
+
+def start_again(
+    core: Core, actor: Actor, workspace: str, agents: Sequence[HandmadeAgent], state: bytes = b"{}"
+) -> HandmadeWorkspace:
+    """One more start of a workspace, that succeeds at once and makes new agents."""
+    builds.create(core, actor, workspace, Transition.START)
+    _finish(core, [_resource(agents)], agents, state)
+    return HandmadeWorkspace(workspaces.get(core, actor, workspace), {agent.name: agent.token for agent in agents})
 
 
 def end_workspace(core: Core, actor: Actor, workspace: str, transition: str) -> None:
@@ -78,7 +94,7 @@ def end_workspace(core: Core, actor: Actor, workspace: str, transition: str) -> 
     _finish(core, [], [])
 
 
-def _finish(core: Core, resources: Sequence[Resource], agents: Sequence[HandmadeAgent]) -> None:
+def _finish(core: Core, resources: Sequence[Resource], agents: Sequence[HandmadeAgent], state: bytes = b"{}") -> None:
     claim = jobs.claim(core, PROVISIONER, [JobKind.BUILD])
     if claim is None:
         raise AssertionError("there is no build to finish")
@@ -88,13 +104,14 @@ def _finish(core: Core, resources: Sequence[Resource], agents: Sequence[Handmade
     ids = [agent.id for resource in resources for agent in resource.agents]
     kept = {
         agent_id: AgentSecrets(
-            token_hash=secrets.digest(agent.token),
+            token_hash=secrets.digest(agent.token) if agent.settings.get("auth", "token") == "token" else None,
+            instance_id=agent.instance_id,
             sealed=core.keyring.seal(f"agent:{agent_id}", json.dumps(dict(agent.env)).encode()),
             settings=dict(agent.settings),
         )
         for agent_id, agent in zip(ids, agents, strict=True)
     }
-    work.complete(core, loaded, work.BuildResult(state=b"{}", resources=tuple(resources), secrets=kept))
+    work.complete(core, loaded, work.BuildResult(state=state, resources=tuple(resources), secrets=kept))
 
 
 def _resource(agents: Sequence[HandmadeAgent]) -> Resource:

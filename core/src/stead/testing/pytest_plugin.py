@@ -47,6 +47,8 @@ __all__ = [
 
 SESSION = pytest.StashKey[Session]()
 
+pytest.register_assert_rewrite("stead.testing.conformance")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controller makes the run's folder; workers are told of it."""

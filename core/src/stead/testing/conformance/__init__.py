@@ -1,0 +1,19 @@
+"""What every provider and platform must do, as tests that a plugin inherits.
+
+::
+
+    import stead_shelf
+
+    class TestShelf(ProviderConformance):
+        plugin = stead_shelf
+        samples = {"shelf_note": Sample(lambda rig: Note(path=f"{rig.folder}/a.txt", text="one"))}
+
+A platform's plugin inherits :class:`PlatformConformance` as well. See ``docs/development/conformance.md``.
+"""
+
+from stead.testing.conformance.exceptions import exceptions_of
+from stead.testing.conformance.platform import PlatformConformance
+from stead.testing.conformance.provider import ProviderConformance
+from stead.testing.conformance.rig import Rig, Sample
+
+__all__ = ["PlatformConformance", "ProviderConformance", "Rig", "Sample", "exceptions_of"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -25,9 +26,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from stead.api import ExpectedInstance, IdentityRejected, MemoryReplays
-from stead.api.errors import Unavailable
+from stead.api.errors import PluginFailure, Unavailable
 from stead_aws import pkcs7, sts_request
-from stead_aws.identity import AwsIdentity
+from stead_aws.identity import PROFILE, AwsIdentity
 
 DAY = 86400
 REGION, ACCOUNT, INSTANCE = "eu-central-1", "123456789012", "i-0123456789abcdef0"
@@ -241,6 +242,27 @@ def test_certificates_come_from_a_folder_by_region(authority: Authority, tmp_pat
     assert bench.verify(bench.proof()).region == REGION
 
 
+def test_a_region_without_a_certificate_says_what_to_do(authority: Authority, tmp_path: Any) -> None:
+    bench = Bench(authority, certificates=tmp_path)
+    with pytest.raises(
+        IdentityRejected, match=r"REGION\.pem into the folder identity_certificates.*give the machine a role"
+    ):
+        bench.verify(bench.proof())
+    gone = Bench(authority, certificates=tmp_path / "missing")
+    with pytest.raises(PluginFailure, match="is no folder"):
+        gone.verify(gone.proof())
+
+
+def test_a_machine_that_was_started_again_proves_itself_again(bench: Bench) -> None:
+    bench.verify(bench.proof())
+    bench.now += 3600
+    assert bench.verify(bench.proof()).instance_id == INSTANCE
+    with pytest.raises(IdentityRejected, match="already"):
+        bench.verify(bench.proof())
+    with pytest.raises(IdentityRejected, match="just now"):
+        bench.verify(bench.proof(started=-3600))
+
+
 @pytest.mark.parametrize("host", [f"sts.{REGION}.amazonaws.com", "sts.amazonaws.com"])
 def test_a_presigned_request_proves_a_machine(bench: Bench, host: str) -> None:
     challenge = bench.verifier.challenge()
@@ -381,6 +403,24 @@ def test_what_is_expected_comes_from_the_state(bench: Bench) -> None:
     for kind, attributes in (("aws_ebs_volume", {"id": INSTANCE, "arn": arn}), ("aws_instance", {"id": "x"})):
         with pytest.raises(IdentityRejected):
             bench.verifier.expected(kind, attributes)
+
+
+@pytest.mark.parametrize("profile", ["dev", "arn:aws:iam::123456789012:instance-profile/dev"])
+def test_the_role_comes_from_the_instance_profile_in_the_state(bench: Bench, profile: str) -> None:
+    arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
+    machine = {"id": INSTANCE, "arn": arn, "iam_instance_profile": profile}
+    own = {"id": "dev", "name": "dev", "arn": "arn:aws:iam::123456789012:instance-profile/dev", "role": "machine"}
+    other = {"id": "other", "name": "other", "arn": "arn:aws:iam::123456789012:instance-profile/other", "role": "x"}
+    state = [(PROFILE, other), ("aws_instance", {**machine, "id": "i-00000000"}), ("aws_instance", machine)]
+    assert bench.verifier.provisioned(INSTANCE, state) == EXPECTED, "a profile from elsewhere says nothing of its role"
+    expected = bench.verifier.provisioned(INSTANCE, [*state, (PROFILE, own)])
+    assert expected == dataclasses.replace(EXPECTED, role="machine")
+    assert bench.verifier.provisioned("i-0000000000000000f", state) is None
+    challenge = bench.verifier.challenge()
+    assert bench.verify(bench.request(challenge), challenge, expected).instance_id == INSTANCE
+    challenge = bench.verifier.challenge()
+    with pytest.raises(IdentityRejected, match="another role"):
+        bench.verify(bench.request(challenge), challenge, dataclasses.replace(EXPECTED, role="else"))
 
 
 def mutated(source: random.Random, seeds: list[bytes]) -> bytes:

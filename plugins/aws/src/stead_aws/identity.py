@@ -7,6 +7,8 @@ The agent sends JSON, in one of two forms::
      "body": "Action=GetCallerIdentity&Version=2011-06-15"}
     {"kind": "document", "pkcs7": "what /latest/dynamic/instance-identity/rsa2048 gives"}
 
+The second answers no challenge. So it serves once for each start of a machine, and only right after that start.
+
 The first asks STS, which knows the role's session: for a machine's own credentials its name is the instance id. Give
 ``ec2.amazonaws.com`` alone the right to assume such roles: who else may assume one can choose that name.
 """
@@ -19,7 +21,8 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,8 +41,10 @@ LONGEST = 65536  # bytes of what an agent sends, and of what STS answers
 FRESH = 300.0  # seconds since the machine was started
 FUTURE = 60.0  # seconds that its clock may be ahead
 CHALLENGE_TIME = 60.0  # seconds
+REMEMBERED = 86400.0  # seconds that the document of a start is remembered
 INSTANCE = re.compile(r"i-[0-9a-f]{8,17}", re.ASCII)
 ROLE = re.compile(r"arn:aws[a-z-]*:sts::(\d{12}):assumed-role/([\w+=,.@-]+)/(i-[0-9a-f]{8,17})", re.ASCII)
+PROFILE = "aws_iam_instance_profile"
 INSTANCES = {"aws_instance": "id", "aws_spot_instance_request": "spot_instance_id"}
 Send = Callable[[StsRequest], tuple[int, bytes]]
 
@@ -51,6 +56,8 @@ class AwsIdentity(InstanceIdentity):
     :param certificates: folder with certificates besides the bundled ones, or the certificates by region (tests).
     :param roles: names of roles that machines may have; empty is any.
     :param send: sends a checked request to STS; returns status and body.
+    :param endpoint: address of STS in place of the one that the request names, for private endpoints.
+    :param ca_bundle: certificates (PEM) to trust there, in place of the system's.
     """
 
     def __init__(
@@ -60,13 +67,15 @@ class AwsIdentity(InstanceIdentity):
         certificates: Path | Mapping[str, x509.Certificate] | None = None,
         roles: tuple[str, ...] = (),
         send: Send | None = None,
+        endpoint: str | None = None,
+        ca_bundle: Path | None = None,
         clock: Callable[[], float] = time.time,
         timeout: float = 10.0,
     ) -> None:
         self._replays = replays
         self._certificates = certificates
         self._roles = roles
-        self._send = send or _Sender(timeout)
+        self._send = send or _Sender(timeout, endpoint, ca_bundle)
         self._clock = clock
 
     def challenge(self) -> str:
@@ -80,6 +89,22 @@ class AwsIdentity(InstanceIdentity):
         if not INSTANCE.fullmatch(instance) or len(parts) < 6:
             raise IdentityRejected(f"{type_name} is no machine that could prove itself.")
         return ExpectedInstance(instance, account=parts[4], region=parts[3])
+
+    def provisioned(
+        self, instance_id: str, resources: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> ExpectedInstance | None:
+        """With the machine's role, where its instance profile stands in the state too."""
+        expected = super().provisioned(instance_id, resources)
+        if expected is None:
+            return None
+        machines = (found for kind, found in resources if found.get(INSTANCES.get(kind, "")) == instance_id)
+        profile = str(next(machines, {}).get("iam_instance_profile") or "")
+        roles = [
+            str(found.get("role") or "")
+            for kind, found in resources
+            if kind == PROFILE and profile and profile in (found.get("name"), found.get("id"), found.get("arn"))
+        ]
+        return changed(expected, role=roles[0] if roles else "")
 
     def claimed_instance(self, document: bytes) -> str:
         claim = _decoded(document)
@@ -124,6 +149,12 @@ class AwsIdentity(InstanceIdentity):
         message = _message(claim)
         content = _content(message)
         region = content.get("region")
+        if region == expected.region and self._certificate(expected.region) is None:
+            raise IdentityRejected(
+                "There is no certificate of AWS for the region of this machine.",
+                remedy="Put it as REGION.pem into the folder identity_certificates of [plugins.aws], "
+                "or give the machine a role: then STS says which machine it is.",
+            )
         key = self._key(region, now) if isinstance(region, str) else None
         if key is None or not message.signed_by(key):
             raise IdentityRejected("The document is not signed by AWS for its region.")
@@ -133,8 +164,10 @@ class AwsIdentity(InstanceIdentity):
         found = (content.get("accountId"), region, content.get("instanceId"))
         if found != (expected.account, expected.region, expected.instance_id):
             raise IdentityRejected("The document is of another machine.")
-        if not self._replays.once(f"aws:document:{expected.account}:{expected.instance_id}", None):
-            raise IdentityRejected("The machine has proven itself already.")
+        # A start has one time, to the second; a document of it is too old long before it is forgotten here.
+        once = f"aws:document:{expected.account}:{expected.instance_id}:{at:.0f}"
+        if not self._replays.once(once, at + REMEMBERED):
+            raise IdentityRejected("The machine has proven itself already since it was started.")
         return Identity("aws", expected.instance_id, expected.account, expected.region, at)
 
     def _key(self, region: str, now: float) -> rsa.RSAPublicKey | None:
@@ -153,6 +186,8 @@ class AwsIdentity(InstanceIdentity):
             return self._certificates.get(region)
         if not re.fullmatch(r"[a-z0-9-]{1,32}", region, re.ASCII):
             return None
+        if self._certificates is not None and not self._certificates.is_dir():
+            raise PluginFailure(f"{self._certificates}, the setting identity_certificates, is no folder.")
         for folder in filter(None, (self._certificates, BUNDLED)):
             path = folder / f"{region}.pem"
             if path.is_file():
@@ -166,15 +201,18 @@ class AwsIdentity(InstanceIdentity):
 class _Sender:
     """Sends a request to STS over TLS; follows no redirect, and reads no more than it must."""
 
-    def __init__(self, timeout: float) -> None:
-        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=timeout), retries=False)
+    def __init__(self, timeout: float, endpoint: str | None, ca_bundle: Path | None) -> None:
+        limit = urllib3.Timeout(total=timeout)
+        self._pool = urllib3.PoolManager(timeout=limit, retries=False, ca_certs=str(ca_bundle) if ca_bundle else None)
+        self._endpoint = endpoint
 
     def __call__(self, request: StsRequest) -> tuple[int, bytes]:
         headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+        headers["host"] = request.host  # the one that was signed, wherever it goes
         try:
             answer = self._pool.request(
                 "POST",
-                f"https://{request.host}/",
+                f"{self._endpoint.rstrip('/')}/" if self._endpoint else f"https://{request.host}/",
                 body=sts_request.BODY.encode(),
                 headers=headers,
                 redirect=False,

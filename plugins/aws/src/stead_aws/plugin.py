@@ -28,7 +28,12 @@ def _identity(settings: AwsSettings, replays: Replays) -> InstanceIdentity:
     from stead_aws.identity import AwsIdentity
 
     return AwsIdentity(
-        replays, certificates=settings.identity_certificates, roles=settings.identity_roles, timeout=settings.timeout
+        replays,
+        certificates=settings.identity_certificates,
+        roles=settings.identity_roles,
+        endpoint=settings.endpoints.get("sts"),
+        ca_bundle=settings.ca_bundle,
+        timeout=settings.timeout,
     )
 
 

@@ -32,6 +32,8 @@ from stead_agent.tasks import background
 from stead_agent.users import current_user
 from stead_agent.watchers import Watchers
 
+REVOKED = 3  # what a run ends with when the control plane has ended it: an agent with a token is done then
+
 
 class Agent:
     """One run of the agent, from the first connection to the last report."""
@@ -97,7 +99,7 @@ class Agent:
     # Running
 
     async def run(self) -> int:
-        """Run until told to stop, then run the shutdown scripts; return the exit code."""
+        """Run until told to stop, then run the shutdown scripts; return the exit code, or ``REVOKED``."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -105,6 +107,7 @@ class Agent:
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([control, stopping], return_when=asyncio.FIRST_COMPLETED)
+            revoked = control.done() and isinstance(control.exception(), Revoked)
             if control.done() and isinstance(control.exception(), Revoked):
                 log.info("%s", control.exception())
             elif control.done():
@@ -114,7 +117,7 @@ class Agent:
             for task in (control, stopping, *self._tasks):
                 task.cancel()
             await self._transports.close()
-        return 0
+        return REVOKED if revoked else 0
 
     async def _shut_down(self) -> None:
         self._watchers.stop()

@@ -121,7 +121,7 @@ class ControlPlane:
     async def run(self) -> None:
         """Stay connected until cancelled.
 
-        :raises Revoked: the control plane ended this agent, or another process took its place.
+        :raises Revoked: the control plane ended this agent, or its session where that can be had anew.
         """
         backoff = Backoff()
         while True:
@@ -130,6 +130,8 @@ class ControlPlane:
             except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ControlPlaneError) as error:
                 if isinstance(error, Revoked):
                     raise
+                if self._settings.proves and isinstance(error, InvalidStatus) and error.response.status_code == 401:
+                    raise Revoked("The control plane has ended this session.") from error
                 self._say(_explain(error))
             except Exception:  # noqa: BLE001 - the boundary of a connection: one that cannot be understood is made anew
                 log.exception("the connection to the control plane failed; trying again")

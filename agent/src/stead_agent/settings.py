@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stead_agent.errors import ConfigurationError
+from stead_agent.proof.clouds import DOCUMENTS, METADATA
+
+BY_TOKEN = "token"  # noqa: S105 - a kind of authentication
 
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """Where the control plane is, and where the agent keeps its files."""
+    """Where the control plane is, and where the agent keeps its files.
+
+    :param auth: ``token``, or how the agent proves which machine it runs on; the token is then that of a session.
+    :param metadata_url: where the machine's metadata service is.
+    """
 
     url: str
     token: str = field(repr=False)
@@ -22,6 +29,13 @@ class AgentSettings:
     tunnel: bool = True
     owns_container: bool = False  # whether the agent is what the container runs
     shutdown_grace: float = 10.0  # seconds that the control plane has to take the last reports
+    auth: str = BY_TOKEN
+    metadata_url: str = METADATA
+
+    @property
+    def proves(self) -> bool:
+        """Whether the agent was given no token, and proves which machine it runs on."""
+        return self.auth != BY_TOKEN
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -37,31 +51,43 @@ class AgentSettings:
 def read_settings(environ: Mapping[str, str]) -> AgentSettings:
     """Read ``STEAD_AGENT_*`` and their ``CODER_AGENT_*`` twins.
 
+    An agent that proves which machine it runs on has no token yet, and a folder for its session as ``run_dir``.
+
     :raises ConfigurationError: the address or the token is missing.
     """
     url = _first(environ, "AGENT_URL")
-    token = _first(environ, "AGENT_TOKEN")
-    token_file = _first(environ, "AGENT_TOKEN_FILE")
-    if not token and token_file:
-        token = Path(token_file).read_text(encoding="utf-8").strip()
+    auth = _first(environ, "AGENT_AUTH") or BY_TOKEN
+    token = _token(environ) if auth == BY_TOKEN else ""
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError("The address of the control plane is missing: set CODER_AGENT_URL to its http(s) URL.")
-    if not token:
+    if auth != BY_TOKEN and auth not in DOCUMENTS:
+        raise ConfigurationError(f"CODER_AGENT_AUTH is {BY_TOKEN}, {', '.join(DOCUMENTS)}; not {auth[:64]!r}.")
+    if auth == BY_TOKEN and not token:
         raise ConfigurationError("The agent's token is missing: pass coder_agent.NAME.token as CODER_AGENT_TOKEN.")
     return AgentSettings(
         url=url,
         token=token,
-        run_dir=choose_run_dir(environ, token),
+        run_dir=choose_run_dir(environ, token or f"{auth} {url}"),
         tunnel=environ.get("STEAD_AGENT_TUNNEL", "1") not in {"0", "false", "no"},
+        auth=auth,
+        metadata_url=(environ.get("STEAD_AGENT_METADATA_URL") or METADATA).rstrip("/"),
     )
 
 
-def choose_run_dir(environ: Mapping[str, str], token: str) -> Path:
+def _token(environ: Mapping[str, str]) -> str:
+    token_file = _first(environ, "AGENT_TOKEN_FILE")
+    if token_file and not _first(environ, "AGENT_TOKEN"):
+        return Path(token_file).read_text(encoding="utf-8").strip()
+    return _first(environ, "AGENT_TOKEN")
+
+
+def choose_run_dir(environ: Mapping[str, str], distinction: str) -> Path:
     """The private folder of this agent: the first of the usual places that takes one.
 
-    Its name depends on the token, so that a new build starts with a new folder and a restarted agent finds its own.
+    :param distinction: what its name depends on: the token, or the agent's id where there is none at first. So a new
+        build starts with a new folder and a restarted agent finds its own.
     """
-    name = "stead-agent-" + hashlib.sha256(token.encode()).hexdigest()[:12]
+    name = "stead-agent-" + hashlib.sha256(distinction.encode()).hexdigest()[:12]
     chosen = _first(environ, "AGENT_RUN_DIR")
     parents = [chosen, environ.get("XDG_RUNTIME_DIR", ""), "/run", "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108
     for parent in filter(None, [*parents, environ.get("HOME", "")]):

@@ -119,9 +119,17 @@ class Agent(StateOnly, name="coder_agent"):
     def _set_init_script(self, context: Context) -> None:
         """Only a start needs it: stop and delete must be possible where there is no agent for the system."""
         if context.build.transition == "start":
-            self.init_script = context.build.init_scripts(self.os, self.arch)
+            self.init_script = with_auth(context.build.init_scripts(self.os, self.arch), self.auth)
         elif not isinstance(self.init_script, str):
             self.init_script = ""
+
+
+def with_auth(script: str, auth: str) -> str:
+    """The bootstrap script for an agent that signs in in this way: without a token it has to know how."""
+    if auth == "token":
+        return script
+    first, _, rest = script.partition("\n")
+    return f'{first}\nexport CODER_AGENT_AUTH="{auth}"\n{rest}'
 
 
 class AgentInstance(StateOnly, name="coder_agent_instance"):

@@ -1,0 +1,1 @@
+"""For agents without a token: how the machine proves which one it is."""

@@ -18,6 +18,18 @@ stead_apt() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
 }
 
+stead_apt_unstarted() {
+    # Packages whose programs the suite starts for itself, on its own ports: their services stay off.
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then stead_apt "$@"; return; fi
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    stead_apt "$@"
+    rm -f "$policy"
+    trap - EXIT
+}
+
 stead_find_python() {
     for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
         [ -n "$candidate" ] || continue
@@ -103,6 +115,7 @@ stead_test_servers() {
     if stead_is_debian_root; then
         stead_apt docker.io iptables iproute2 busybox-static debootstrap postgresql openssh-client openssh-server \
             rsync git curl chromium fonts-dejavu-core putty-tools dropbear-bin procps ca-certificates
+        stead_apt_unstarted slapd ldap-utils samba samba-ad-provision samba-dsdb-modules
     else
         stead_say "not root on Debian: tests that need servers which are not installed are left out, by name, below"
     fi

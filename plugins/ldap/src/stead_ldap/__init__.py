@@ -1,0 +1,3 @@
+"""Sign-in with LDAP directories."""
+
+VERSION = "0.1.0"

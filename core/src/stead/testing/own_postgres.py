@@ -63,7 +63,9 @@ def own_postgres() -> Iterator[OwnPostgres]:
         leave_out("PostgreSQL", str(error))
     port = find_free_port()
     server = {"port": port, "password": password, "socket": str(folder)}
-    made = OwnPostgres(server, list(postgres._server_command(programs, folder, port)))
+    # It is stopped as by a crash: what it has committed must be there afterwards.
+    command = [*postgres._server_command(programs, folder, port), "-csynchronous_commit=on"]
+    made = OwnPostgres(server, command)
     try:
         made.start()
         yield made

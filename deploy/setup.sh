@@ -114,7 +114,7 @@ stead_test_servers() {
     # The servers that the suite starts for itself. Without root on Debian it says what it leaves out.
     if stead_is_debian_root; then
         stead_apt docker.io iptables iproute2 busybox-static debootstrap postgresql openssh-client openssh-server \
-            rsync git curl chromium fonts-dejavu-core putty-tools dropbear-bin procps ca-certificates
+            rsync git curl ipmitool chromium fonts-dejavu-core putty-tools dropbear-bin procps ca-certificates
         stead_apt_unstarted slapd ldap-utils samba samba-ad-provision samba-dsdb-modules
     else
         stead_say "not root on Debian: tests that need servers which are not installed are left out, by name, below"

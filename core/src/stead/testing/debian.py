@@ -69,11 +69,11 @@ def host_suite() -> str:
     return found[1]
 
 
-def _bootstrap(suite: str, root: Path) -> None:
+def _bootstrap(suite: str, root: Path, packages: tuple[str, ...]) -> None:
     command = [
         DEBOOTSTRAP,
         "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         suite,
         str(root),
         configured_mirror(suite),
@@ -91,27 +91,27 @@ def _trim(root: Path) -> None:
         folder.mkdir()
 
 
-def _build(suite: str, archive: Path) -> None:
+def _build(suite: str, archive: Path, packages: tuple[str, ...]) -> None:
     if os.geteuid() != 0 or shutil.which(DEBOOTSTRAP) is None:
         raise DebianUnavailable(f"{archive} is not there, and making it needs root and debootstrap")
     with tempfile.TemporaryDirectory(prefix="debian-", dir=archive.parent) as scratch:
         root, packed = Path(scratch, "root"), Path(scratch, "root.tar")
-        _bootstrap(suite, root)
+        _bootstrap(suite, root, packages)
         _trim(root)
         pack = ["tar", "-C", str(root), "-cf", str(packed), "--exclude=./dev/*", "."]
         subprocess.run(pack, check=True, timeout=120)
         packed.rename(archive)
 
 
-def debian_archive() -> Path:
-    """Path of a tar of a minimal Debian with git, curl, wget, python3, rsync and the SSH clients.
+def debian_archive(packages: tuple[str, ...] = PACKAGES) -> Path:
+    """Path of a tar of a minimal Debian with these packages: by default git, curl, wget, python3, rsync, SSH clients.
 
     Takes about a minute the first time on a machine, and nothing later.
     """
     suite = host_suite()
-    recipe = hashlib.sha256(f"{suite} {PACKAGES} {UNNEEDED}".encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(f"{suite} {packages} {UNNEEDED}".encode()).hexdigest()[:12]
     archive = cache_folder() / f"debian-{suite}-{recipe}.tar"
     with file_lock(cache_folder() / "debian.lock"):
         if not archive.exists():
-            _build(suite, archive)
+            _build(suite, archive, packages)
     return archive

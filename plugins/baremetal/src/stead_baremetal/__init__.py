@@ -1,0 +1,3 @@
+"""Stead workspaces on machines of your own."""
+
+VERSION = "0.1.0"

@@ -85,7 +85,7 @@ def entry_uuid(dn: str) -> str:
 def person(uid: str, password: str = "", **attributes: str | Sequence[str]) -> Item:
     """Somebody under ``ou=people``; the password is the name with ``-secret`` unless given."""
     return Item(
-        f"uid={uid},ou=people,{BASE}",
+        person_dn(uid),
         {
             "objectClass": ["inetOrgPerson", "shadowAccount"],
             "uid": uid,
@@ -110,7 +110,10 @@ def group_dn(name: str) -> str:
 
 def person_dn(uid: str) -> str:
     """Where :func:`person` puts them."""
-    return f"uid={uid},ou=people,{BASE}"
+    escaped = "".join(
+        chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\{byte:02x}" for byte in uid.encode()
+    )
+    return f"uid={escaped},ou=people,{BASE}"
 
 
 ROOTS = (

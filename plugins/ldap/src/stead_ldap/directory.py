@@ -175,11 +175,6 @@ def ask(connection: Connection, query: Query, deadline: Deadline) -> Found:
         ) from refused
 
 
-def base_entry(base: str) -> Query:
-    """Asks whether the base is there to be seen."""
-    return Query(base, sansldap.FilterPresent("objectClass"), ("1.1",), limit=1, scope=sansldap.SearchScope.BASE)
-
-
 def one_of(found: Found) -> Entry | None:
     """The one entry that was found; ``None`` where there is none.
 

@@ -14,7 +14,7 @@ from stead.api.records import CredentialsReport
 from stead.api.signin import AuthenticationFailed, Credentials, CredentialsProvider, Link, Person, Trace
 from stead.api.signin import Directory as LookUps
 from stead_ldap import checks, refusals
-from stead_ldap.directory import Directory, PersonReader, base_entry, one_of
+from stead_ldap.directory import Directory, PersonReader, one_of
 from stead_ldap.groups import GroupFinder, Membership, Reader
 from stead_ldap.names import direct_name, filter_for, filter_for_anybody, looks_like_dn
 from stead_ldap.settings import LdapSettings
@@ -144,10 +144,11 @@ class LdapProvider(CredentialsProvider, LookUps):
             )
 
     def _must_see(self, reader: Reader) -> None:
-        if not reader.search(base_entry(self.settings.base)).entries:
+        anybody = filter_for_anybody(self.settings.user_filter)
+        if not reader.search(self._query(anybody)).entries:
             raise Unavailable(
-                f"The directory does not show {self.settings.base}.",
-                remedy="Check that bind_dn may read it.",
+                f"The directory shows nobody at all under {self.settings.base}.",
+                remedy="Check that bind_dn may read people.",
             )
 
     def _found(self, reader: Reader, username: str, trace: Trace, *, dn: str = "") -> Entry | None:

@@ -21,7 +21,7 @@ from stead.testing.deployment import Deployment
 from stead.testing.handmade import import_template, start_workspace
 from stead.testing.left_out import leave_out
 from stead.testing.pytest_plugin import SESSION
-from stead.testing.worlds import TRANSPORTS, Person, World, run_container
+from stead.testing.worlds import TRANSPORTS, WORLDS, Person, World, run_container
 
 SSH = ("ssh", "scp", "sftp", "ssh-keygen")
 
@@ -71,7 +71,7 @@ def make_world(
 
     @contextlib.contextmanager
     def make(transport: str, ports: tuple[int, int], database_url: str | None = None) -> Iterator[World]:
-        server_env, agent_env = TRANSPORTS[transport]
+        server_env, agent_env = WORLDS[transport]
         folder = tmp_path_factory.mktemp(f"world-{transport}")
         url = f"http://{bridge_address}:{ports[0]}"
         deployment = Deployment(
@@ -99,7 +99,7 @@ def make_world(
                 person = Person(folder / "home", deployment, name)
                 person.set_up()
                 world = World(deployment, agent, person)
-                world.wait_ready(transport)
+                world.wait_ready(transport if transport in TRANSPORTS else "direct")
                 yield world
 
     return make

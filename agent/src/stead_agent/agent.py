@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stead_agent import VERSION
 from stead_agent.bundle import own_command
@@ -28,6 +29,7 @@ from stead_agent.streams.parked import Targets
 from stead_agent.streams.pool import Ticket
 from stead_agent.streams.transports import Transports
 from stead_agent.streams.tunnel import TunnelOffer, read_offer
+from stead_agent.streams.upgrade import upgraded
 from stead_agent.tasks import background
 from stead_agent.users import current_user
 from stead_agent.watchers import Watchers
@@ -60,6 +62,7 @@ class Agent:
             on_notification=self._notification,
             on_result=self._watchers.result,
         )
+        self._stream_path = "/api/v2/agent/stream"
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
@@ -139,7 +142,7 @@ class Agent:
             "hostname": hostname(),
             "boot_id": self._state.state.boot_id,
             "pid": os.getpid(),
-            "capabilities": ["tunnel", "websocket"] if tunnel_key else ["websocket"],
+            "capabilities": ["tunnel", "websocket", "move"] if tunnel_key else ["websocket"],
             "restarted": self._state.restarted or self._started,
             "tunnel_key": tunnel_key,
         }
@@ -148,7 +151,7 @@ class Agent:
         self._adopt(read_manifest(answer.get("manifest") or {}))
         streams = answer.get("streams") or {}
         ticket = Ticket(str(streams.get("ticket", "")), int(streams.get("parked") or 4))
-        path = streams.get("websocket_url") or "/api/v2/agent/stream"
+        path = self._stream_path = streams.get("websocket_url") or self._stream_path
         self._watchers.tell_again()
         self._transports.hello(ticket, path, read_offer(answer.get("tunnel")))
         self._spawn(self._ssh.prepare(answer.get("ssh") or {}))
@@ -171,10 +174,16 @@ class Agent:
         elif method == "shutdown":
             log.info("the control plane asks to shut down: %s", params.get("reason", "no reason given"))
             self._stopping.set()
+        elif method == "stream.move":
+            self._spawn(self._move_stream(str(params.get("stream", ""))))
         elif method == "sessions.revoke":
             self._ssh.revoke(params.get("principals") or [])
         elif method == "peer.open":
             log.debug("peer connections are not served by this agent")
+
+    async def _move_stream(self, name: str) -> None:
+        path = f"{self._stream_path}?move={quote(name, safe='')}"
+        await self._ssh.move(name, lambda: upgraded(self._settings, path))
 
     async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         return await self._control.request(method, params)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from asyncssh.connection import SSHServerConnection, SSHServerConnectionOptions
@@ -13,6 +15,7 @@ from asyncssh.misc import DisconnectError, MACError, ProtocolError
 from asyncssh.packet import PacketDecodeError, SSHPacket
 from asyncssh.public_key import SSHKey, SSHOpenSSHCertificate
 
+from stead_agent.ssh.moving import Move, Successor
 from stead_agent.ssh.packets import BLOCK, TAG, FastGcm
 
 FAST_CIPHERS = (b"aes128-gcm@openssh.com", b"aes256-gcm@openssh.com")
@@ -31,6 +34,8 @@ class WorkspaceConnection(SSHServerConnection):
         self.principals: tuple[str, ...] = ()
         self._held: asyncio.TimerHandle | None = None
         self._introduced = False
+        self._move: Move | None = None
+        self.moved = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).set_write_buffer_limits(high=WRITE_BUFFER)
@@ -77,6 +82,62 @@ class WorkspaceConnection(SSHServerConnection):
             self._introduced = True
             super()._send_kexinit()
             self._kexinit_sent = True
+
+    # Another transport
+
+    async def move(self, dial: Callable[[], Awaitable[socket.socket]]) -> None:
+        """Go on over another socket: we write there from now on, and read there when this one's end has come.
+
+        :param dial: opens the socket, whose other end does the same as soon as it is open.
+        """
+        if self._move is not None or self.moved or self._transport is None:
+            return
+        move = self._move = Move()
+        try:
+            sock = await dial()
+            _transport, successor = await self._loop.create_connection(
+                lambda: Successor(self.connection_lost), sock=sock
+            )
+            self._write_to(move, successor)
+        finally:
+            if move.successor is None:
+                self._move = None
+                if move.old_ended:
+                    super().eof_received()
+
+    def _write_to(self, move: Move, successor: Successor) -> None:
+        old, new = self._transport, successor.transport
+        if old is None or new is None or old.is_closing():
+            if new is not None:
+                new.abort()
+            return
+        new.set_write_buffer_limits(high=WRITE_BUFFER)
+        move.old, move.successor, self._transport = old, successor, new
+        old.write_eof()
+        if move.old_ended:
+            self._read_from(move, successor)
+
+    def _read_from(self, move: Move, successor: Successor) -> None:
+        self._move, self.moved = None, True
+        if move.old is not None:
+            move.old.set_protocol(asyncio.Protocol())
+            move.old.close()
+        successor.give(self)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # the transport asks whether to stay open
+        move = self._move
+        if move is None:
+            super().eof_received()
+            return False
+        move.old_ended = True
+        if move.successor is not None:
+            self._read_from(move, move.successor)
+        return True
+
+    def _force_close(self, exc: Exception | None) -> None:
+        if self._move is not None:
+            self._move.abort()
+        super()._force_close(exc)
 
     # Bulk data
 

@@ -53,12 +53,24 @@ class SshHost:
             log.warning("the host key was not certified: %s", error)
         self._ready.set()
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Serve one SSH connection on ``sock`` until it ends."""
+    async def serve(self, sock: socket.socket, name: str = "") -> None:
+        """Serve one SSH connection on ``sock`` until it ends.
+
+        :param name: what the control plane calls it when it asks to move it.
+        """
         async with asyncio.timeout(READY_TIMEOUT):
             await self._ready.wait()
         if self._service is not None:
-            await self._service.serve(sock)
+            await self._service.serve(sock, name)
+
+    async def move(self, name: str, dial: Callable[[], Awaitable[socket.socket]]) -> None:
+        """Let a connection go on over what ``dial`` opens; where that fails, it stays where it is."""
+        if self._service is None:
+            return
+        try:
+            await self._service.move(name, dial)
+        except (OSError, TimeoutError, AgentError) as error:
+            log.info("an SSH connection stays in the tunnel: %s", error or type(error).__name__)
 
     def revoke(self, principals: Sequence[str]) -> None:
         """Close the SSH connections of these principals."""

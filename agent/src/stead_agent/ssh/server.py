@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import asyncssh
@@ -89,6 +89,7 @@ class SshService:
         self._authorities: Any = None
         self._options: asyncssh.SSHServerConnectionOptions | None = None
         self._connections: weakref.WeakSet[WorkspaceConnection] = weakref.WeakSet()
+        self._named: weakref.WeakValueDictionary[str, WorkspaceConnection] = weakref.WeakValueDictionary()
 
     @property
     def public_key(self) -> str:
@@ -107,8 +108,11 @@ class SshService:
         self._certificate = certificate.encode() if certificate else None
         self._options = None
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Serve one SSH connection on ``sock`` until it ends."""
+    async def serve(self, sock: socket.socket, name: str = "") -> None:
+        """Serve one SSH connection on ``sock`` until it ends.
+
+        :param name: by which :meth:`move` finds it.
+        """
         if self._authorities is None:
             log.warning("an SSH connection was refused: the control plane has named no authority yet")
             sock.close()
@@ -119,10 +123,20 @@ class SshService:
         loop = asyncio.get_running_loop()
         _transport, connection = await loop.create_connection(lambda: WorkspaceConnection(loop, options), sock=sock)
         self._connections.add(connection)
+        if name:
+            self._named[name] = connection
         try:
             await connection.wait_closed()
         finally:
-            connection.abort()
+            # Whoever gives up the transport that it came by does not mean a connection that has left it.
+            if not connection.moved:
+                connection.abort()
+
+    async def move(self, name: str, dial: Callable[[], Awaitable[socket.socket]]) -> None:
+        """Let the connection of this name, if there is one, go on over what ``dial`` opens."""
+        connection = self._named.pop(name, None)
+        if connection is not None:
+            await connection.move(dial)
 
     def revoke(self, principals: Iterable[str]) -> int:
         """Close the connections of these principals (a principal of the certificate, its user, or its key id)."""

@@ -17,14 +17,14 @@ GREETING_TIMEOUT = 10.0
 SILENCE = 15.0  # the control plane pings every 5 s
 TARGET_TIMEOUT = 10.0
 
-ServeSsh = Callable[[socket.socket], Awaitable[None]]
+ServeSsh = Callable[[socket.socket, str], Awaitable[None]]
 
 
 @dataclass
 class Targets:
     """What streams may be joined to.
 
-    :param serve_ssh: takes over a socket on which an SSH client speaks; returns when that has ended.
+    :param serve_ssh: takes over a socket on which an SSH client speaks, and its name; returns when that has ended.
     :param allow_hosts: hosts beside loopback that ``tcp`` may reach.
     """
 
@@ -59,9 +59,10 @@ async def await_header(sock: socket.socket, heard: Callable[[], None]) -> bytes:
 async def serve_taken(sock: socket.socket, header: bytes, targets: Targets) -> None:
     """Join a taken stream to its target until both have ended; closes ``sock``."""
     try:
-        if header == b"ssh":
+        kind, _, name = header.decode("utf-8", "replace").partition(" ")
+        if kind == "ssh":
             await write_line(sock, b"ok")
-            await targets.serve_ssh(sock)
+            await targets.serve_ssh(sock, name)
             return
         try:
             async with asyncio.timeout(TARGET_TIMEOUT):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import cast
 
 
@@ -38,7 +39,10 @@ class _End(asyncio.Protocol):
         if peer is None:
             return True
         if peer.transport is not None and not peer.transport.is_closing():
-            peer.transport.write_eof()
+            if peer.transport.can_write_eof():
+                peer.transport.write_eof()
+            else:
+                peer.transport.close()
         if peer._ended and self.transport is not None:
             self.transport.close()
         return True
@@ -75,3 +79,22 @@ async def splice(left: socket.socket, right: socket.socket) -> None:
         for end in ends:
             if end.transport is not None:
                 end.transport.abort()
+
+
+async def carry(host: str, port: int, context: ssl.SSLContext) -> socket.socket:
+    """Connect with TLS; returns a plain socket whose bytes travel in it. Either end ends both directions."""
+    loop = asyncio.get_running_loop()
+    _transport, outer = await loop.create_connection(_End, host, port, ssl=context)
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    try:
+        _transport, inner = await loop.create_connection(_End, sock=theirs)
+    except BaseException:
+        ours.close()
+        if outer.transport is not None:
+            outer.transport.abort()
+        raise
+    outer.join(inner)
+    inner.join(outer)
+    return ours

@@ -10,11 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stead import VERSION
 from stead.api.errors import NotFound
-from stead.gateway.agent_streams import AgentStreams
+from stead.gateway.agent_streams import AgentStreams, MovedAgentStreams
 from stead.gateway.bundles import Bundles
 from stead.gateway.failures import failure_response
 from stead.gateway.identity import IdentityRoutes
 from stead.gateway.live import LiveStreams
+from stead.gateway.moves import Moves
 from stead.gateway.person_streams import PersonStreams, RawPersonStreams
 from stead.gateway.relay_map import RelayDocuments
 from stead.gateway.rpc import AgentRpc
@@ -51,6 +52,7 @@ def _routes(gateway: Gateway) -> list[BaseRoute]:
     settings = gateway.core.settings
     bundles = Bundles(settings.bundle_dir, settings.access_url, gateway.calls)
     relay = RelayDocuments(gateway)
+    gateway.moves = Moves(gateway)
     live = LiveStreams(gateway)
     identity = IdentityRoutes(gateway)
 
@@ -73,6 +75,7 @@ def _routes(gateway: Gateway) -> list[BaseRoute]:
         Route("/api/v2/agent/identity/session", identity.session, methods=["POST"]),
         WebSocketRoute("/api/v2/agent/rpc", AgentRpc(gateway).endpoint),
         WebSocketRoute("/api/v2/agent/stream", AgentStreams(gateway).endpoint),
+        Route("/api/v2/agent/stream", MovedAgentStreams(gateway).endpoint),
         WebSocketRoute("/api/v2/workspaces/{ref:path}/stream", PersonStreams(gateway).endpoint),
         Route("/api/v2/workspaces/{ref:path}/stream", RawPersonStreams(gateway).endpoint),
         Route("/api/v2/builds/{id}/logs/stream", live.build_log),

@@ -11,19 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from stead.api.errors import InvalidInput, NotAuthenticated, SteadError
-from stead.domain.documents import error_document
 from stead.domain.records import Actor, Agent
 from stead.gateway.channels import SUBPROTOCOL, WebSocketChannel
 from stead.gateway.credentials import Credential, credential_of, rechecked
 from stead.gateway.failures import accepting, answering, close
+from stead.gateway.handover import Gone, HandOver, hand_over_of, upgrade_required
 from stead.gateway.state import Gateway
-from stead.gateway.upgrade import HANDOVER
-from stead.network.streams import AgentUnreachable, Stream, Target, TargetRefused, TcpChannel, splice
+from stead.network.streams import AgentUnreachable, Move, Stream, Target, TargetRefused, splice
 from stead.services import workspaces
 
 logger = logging.getLogger(__name__)
@@ -57,13 +55,6 @@ class _Wish:
         return lambda: workspaces.agent(gateway.core, self.credential.actor(gateway.core), self.ref, agent.name)
 
 
-class _Gone(Response):
-    """No answer: the connection is not HTTP any more."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope, receive, send
-
-
 class RawPersonStreams:
     """What becomes of ``Upgrade: stead-stream-1``. Only tokens let in: no page of a browser upgrades like this."""
 
@@ -73,9 +64,9 @@ class RawPersonStreams:
     @answering
     async def endpoint(self, request: Request) -> Response:
         gateway = self._gateway
-        hand_over = (request.scope.get("extensions") or {}).get(HANDOVER)
+        hand_over = hand_over_of(request)
         if hand_over is None:
-            return _upgrade_required()
+            return upgrade_required()
         wish = _Wish.of(request)
         if wish.credential.token is None:
             raise NotAuthenticated("A stream needs a token.", remedy="Send one in the Authorization header.")
@@ -83,13 +74,14 @@ class RawPersonStreams:
         leave = gateway.person_streams.enter(actor.user_id, "connections to workspaces")
         try:
             agent = await gateway.calls(workspaces.agent, gateway.core, actor, wish.ref, wish.agent)
-            stream = await gateway.streams.take(agent.id, wish.target)
-            await self._carry(hand_over, stream, wish, agent)
+            name = gateway.moves.name_for(agent.id, wish.target)
+            stream = await gateway.streams.take(agent.id, Target.ssh(name) if name else wish.target)
+            await self._carry(hand_over, stream, wish, agent, gateway.moves.plan(stream, name))
         finally:
             leave()
-        return _Gone()
+        return Gone()
 
-    async def _carry(self, hand_over: Callable[[], TcpChannel], stream: Stream, wish: _Wish, agent: Agent) -> None:
+    async def _carry(self, hand_over: HandOver, stream: Stream, wish: _Wish, agent: Agent, move: Move | None) -> None:
         async def denied(error: SteadError) -> None:
             logger.info("a stream to agent %s ended: %s", agent.id, error)
             channel.abort()
@@ -101,13 +93,8 @@ class RawPersonStreams:
             stream.abort()
             return
         async with rechecked(self._gateway.calls, wish.still_allowed(self._gateway, agent), denied):
-            traffic = await splice(channel, stream)
+            traffic = await splice(channel, stream, move=move)
         logger.debug("a stream to agent %s ended: %d up, %d down", agent.id, traffic.up, traffic.down)
-
-
-def _upgrade_required() -> JSONResponse:
-    error = InvalidInput("This address is for streams.", field="Upgrade", remedy=f"Ask to upgrade to {SUBPROTOCOL}.")
-    return JSONResponse(error_document(error), 426, {"Upgrade": f"{SUBPROTOCOL}, websocket", "Connection": "Upgrade"})
 
 
 class PersonStreams:

@@ -18,6 +18,7 @@ from stead.network.tunnel import TunnelServer
 from stead.services.core import Core
 
 if TYPE_CHECKING:
+    from stead.gateway.moves import Moves
     from stead.gateway.rpc import AgentRpc
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Gateway:
         self.certificate_digest = certificate_digest
         self.certificate_pem = certificate_pem
         self.rpc: AgentRpc | None = None
+        self.moves: Moves
         self.closers: list[Callable[[], object]] = []  # of what routes have opened for themselves
         self.closing = asyncio.Event()
         self.event_streams = Quota(64)

@@ -149,12 +149,16 @@ class World:
             ) from error
 
 
+ALL_IN_TUNNEL = {"STEAD_BULK_BESIDE_TUNNEL": "false"}
 TRANSPORTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    # path: environment of the server, of the agent
-    "direct": ({}, {}),
-    "relayed": ({"TS_DEBUG_ALWAYS_USE_DERP": "true"}, {"TS_DEBUG_ALWAYS_USE_DERP": "true"}),
+    # path, which is that of every byte: environment of the server, of the agent
+    "direct": (ALL_IN_TUNNEL, {}),
+    "relayed": ({**ALL_IN_TUNNEL, "TS_DEBUG_ALWAYS_USE_DERP": "true"}, {"TS_DEBUG_ALWAYS_USE_DERP": "true"}),
     "websocket": ({}, {"STEAD_AGENT_TUNNEL": "0"}),
 }
+AS_SHIPPED = "bulk"
+"""Streams begin in the tunnel, and leave it where they carry much; the server's log tells which did."""
+WORLDS = {**TRANSPORTS, AS_SHIPPED: ({"STEAD_LOG_LEVEL": "debug"}, {})}
 
 
 @contextlib.contextmanager

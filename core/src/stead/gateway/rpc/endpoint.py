@@ -38,6 +38,7 @@ class Connection:
         self.id = secrets.token_hex(8)
         self.identity = identity
         self.said_hello = False
+        self.capabilities: frozenset[str] = frozenset()
         self._gateway = gateway
         self._socket = socket
         self._token = token
@@ -195,6 +196,18 @@ class AgentRpc:
         stack.enter_context(self._gateway.core.bus.subscribe(f"{shutdown.TOPIC}:*", shutdown_asked))
         stack.enter_context(self._gateway.core.bus.subscribe("workspace:*", workspace_changed))
         return stack
+
+    def can(self, agent_id: str, capability: str) -> bool:
+        """Whether this agent is connected here and has said that it can."""
+        connection = self._connections.get(agent_id)
+        return connection is not None and capability in connection.capabilities
+
+    async def notify(self, agent_id: str, method: str, **params: Any) -> bool:
+        """Tell one agent something; whether it is connected."""
+        connection = self._connections.get(agent_id)
+        if connection is not None:
+            await connection.notify(method, **params)
+        return connection is not None
 
     def tunnel_changed(self) -> None:
         """Tell every agent where the tunnel is now."""

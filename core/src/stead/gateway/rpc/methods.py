@@ -48,6 +48,7 @@ class AgentMethods:
         self._metadata = frozenset(item.key for item in manifest.metadata)
         ticket = gateway.streams.issue(agent_id)
         self._connection.said_hello = True
+        self._connection.capabilities = frozenset(hello.capabilities)
         return {
             "manifest": manifest_document(manifest),
             "tunnel": self._connection.tunnel_offer(),

@@ -3,12 +3,13 @@
 from stead.network.streams.channel import Channel, Route, TcpChannel, Transport
 from stead.network.streams.parked import Stream, StreamLost, TargetRefused
 from stead.network.streams.pool import AgentUnreachable, StreamPool, StreamTimings
-from stead.network.streams.splice import Traffic, splice
+from stead.network.streams.splice import Move, Traffic, splice
 from stead.network.streams.target import Target
 
 __all__ = [
     "AgentUnreachable",
     "Channel",
+    "Move",
     "Route",
     "Stream",
     "StreamLost",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -16,6 +17,7 @@ WRITE_BUFFER = 1024 * 1024
 class Transport(StrEnum):
     TUNNEL = "tunnel"
     WEBSOCKET = "websocket"
+    UPGRADED = "upgraded"  # no stream is parked this way: one that outgrew the tunnel goes on in it
 
 
 class Route(StrEnum):
@@ -56,9 +58,14 @@ class TcpChannel(asyncio.Protocol):
     """A TCP or TLS connection as a :class:`Channel`.
 
     Two of them can be joined: then bytes pass from one transport to the other as they come, and no task wakes up.
+    A joined one can be succeeded by another connection to the same end, without either end noticing.
 
     :param opened: called once the connection is there.
     """
+
+    successor: TcpChannel | None = None
+    watched: float = math.inf
+    """Bytes received after which :attr:`grown` is set."""
 
     def __init__(self, opened: Callable[[TcpChannel], None] | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -66,6 +73,7 @@ class TcpChannel(asyncio.Protocol):
         self.heard_at = loop.time()
         self.ended = asyncio.Event()
         self.lost = asyncio.Event()
+        self.grown = asyncio.Event()
         self._loop = loop
         self._opened = opened
         self._transport: asyncio.Transport | None = None
@@ -74,8 +82,10 @@ class TcpChannel(asyncio.Protocol):
         self._came = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
-        self._peer: TcpChannel | None = None
+        self._sink: TcpChannel | None = None  # where goes what comes here
+        self._source: TcpChannel | None = None  # whose bytes are written here
         self._error: Exception | None = None
+        self._said_all = False
 
     # As a channel
 
@@ -113,7 +123,7 @@ class TcpChannel(asyncio.Protocol):
 
     def join(self, peer: TcpChannel, early: bytes = b"") -> None:
         """Pass on to ``peer`` what was read already (``early``), what waits, and what comes from now on."""
-        self._peer = peer
+        self._sink, peer._source = peer, self
         for data in (early, *self._waiting):
             if data:
                 peer.send(data)
@@ -126,6 +136,24 @@ class TcpChannel(asyncio.Protocol):
         else:
             self._hold()
 
+    @property
+    def whole(self) -> bool:
+        """Whether both directions are open."""
+        transport = self._transport
+        return transport is not None and not (transport.is_closing() or self._said_all or self.ended.is_set())
+
+    def succeed(self, wider: TcpChannel) -> None:
+        """Let ``wider`` go on where this connection, which is joined, stops: each end ends this one and uses that one.
+
+        What is written from now on goes there. What comes there waits until the far end has ended this connection.
+        """
+        self.successor = wider
+        source, self._source = self._source, None
+        if source is not None:
+            source._sink, wider._source = wider, source
+            source._read_on()
+        self.end()
+
     def send(self, data: bytes) -> None:
         """Write without waiting; who joined us is told to pause."""
         if self._transport is not None and not self._transport.is_closing():
@@ -134,6 +162,7 @@ class TcpChannel(asyncio.Protocol):
     def end(self) -> None:
         """End our direction after what is written; TLS has no half of an end, and closes."""
         transport = self._transport
+        self._said_all = True
         if transport is None or transport.is_closing():
             return
         with contextlib.suppress(OSError, RuntimeError):
@@ -162,8 +191,11 @@ class TcpChannel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
         self.heard_at = self._loop.time()
-        if self._peer is not None:
-            self._peer.send(data)
+        if self.received >= self.watched:
+            self.watched = math.inf
+            self.grown.set()
+        if self._sink is not None:
+            self._sink.send(data)
             return
         self._waiting.append(data)
         self._size += len(data)
@@ -178,26 +210,31 @@ class TcpChannel(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
-        if self._peer is not None:
-            self._peer._hold()
+        if self._source is not None:
+            self._source._hold()
 
     def resume_writing(self) -> None:
         self._writable.set()
-        if self._peer is not None:
-            self._peer._read_on()
+        if self._source is not None:
+            self._source._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._error = exc
         self.lost.set()
         self._writable.set()
+        if not self.ended.is_set() and self.successor is not None:
+            # It broke before its last bytes: there is nothing to go on with.
+            self.successor.abort()
         self._finish()
 
     def _finish(self) -> None:
         if not self.ended.is_set():
             self.ended.set()
-            if self._peer is not None:
-                self._peer.end()
+            if self._sink is not None and self.successor is not None:
+                self.successor.join(self._sink)
+            elif self._sink is not None:
+                self._sink.end()
         self._came.set()
 
     def _hold(self) -> None:

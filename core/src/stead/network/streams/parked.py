@@ -139,6 +139,19 @@ class Stream:
         early, self._buffer = self._buffer, b""
         return self._channel, early
 
+    @property
+    def movable(self) -> bool:
+        """Whether :meth:`move` may be called: not where one direction has ended, and not twice."""
+        return self._joined is not None and self._joined.whole and self.transport is Transport.TUNNEL
+
+    def move(self, wider: TcpChannel) -> None:
+        """Go on in another connection to the same end, where :attr:`movable`."""
+        if self._joined is None:
+            raise StreamLost("only a stream that is in use can move")
+        self._joined.succeed(wider)
+        self._channel = self._joined = wider
+        self.transport = Transport.UPGRADED
+
     def abort(self) -> None:
         self._channel.abort()
         self.closed.set()

@@ -230,6 +230,7 @@ class StreamPool:
         """How streams of this agent travel now; None where it has none."""
         lines = self._agents.get(agent_id)
         transports = {s.transport for s in (*lines.parked, *lines.taken)} if lines else set()
+        transports.discard(Transport.UPGRADED)
         if Transport.TUNNEL in transports:
             return Route.RELAYED if self._is_relayed(agent_id) else Route.DIRECT
         return Route.WEBSOCKET if transports else None

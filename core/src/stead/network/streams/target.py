@@ -19,8 +19,11 @@ class Target:
     line: str
 
     @classmethod
-    def ssh(cls) -> Target:
-        return cls("ssh")
+    def ssh(cls, name: str = "") -> Target:
+        """
+        :param name: by which the agent is asked to move this stream, where that may happen.
+        """
+        return cls(f"ssh {name}" if name else "ssh")
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Target:

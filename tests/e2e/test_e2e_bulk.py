@@ -1,0 +1,86 @@
+"""Large transfers to a workspace in a container: they begin in the tunnel and go on beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from stead.testing.waiting import eventually, find_free_port
+from stead.testing.worlds import World
+
+pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.slow, pytest.mark.timeout(300)]
+
+BIG = 200 * 1024 * 1024
+BURST = 8 * 1024 * 1024
+KILL_TUNNEL = """python3 -c '
+import os, pathlib, signal
+for entry in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        name = (entry / "comm").read_text().strip()
+    except OSError:
+        continue
+    if name == "tailcat":
+        os.kill(int(entry.name), signal.SIGKILL)
+'"""
+
+
+@pytest.fixture(scope="module")
+def world(make_world: Callable[..., AbstractContextManager[World]]) -> Iterator[World]:
+    with make_world("bulk", (find_free_port(), find_free_port())) as made:
+        made.wait_ready("direct", timeout=60)
+        yield made
+
+
+def moves(world: World) -> int:
+    return world.deployment.log.count("left the tunnel")
+
+
+def test_200_megabytes_there_and_back_leave_the_tunnel_and_are_whole(world: World, tmp_path: Path) -> None:
+    source, back = tmp_path / "big.bin", tmp_path / "back.bin"
+    block = secrets.token_bytes(1024 * 1024)
+    with source.open("wb") as out:
+        for number in range(BIG // len(block)):
+            out.write(number.to_bytes(8, "big") + block[8:])
+    before = moves(world)
+    person = world.person
+    batch = f"put {source} /tmp/big.bin\nget /tmp/big.bin {back}\nrm /tmp/big.bin\n".encode()
+    done = person.run("sftp", "-F", str(person.config), "-b", "-", person.host, timeout=280, data=batch)
+    assert done.returncode == 0, done.stderr.decode()
+    with source.open("rb") as sent, back.open("rb") as came:
+        assert hashlib.file_digest(sent, "sha256").digest() == hashlib.file_digest(came, "sha256").digest()
+    assert moves(world) == before + 1
+    assert world.agent_record()["path"] == "direct"
+
+
+def test_a_shell_stays_in_the_tunnel(world: World) -> None:
+    before = moves(world)
+    assert world.person.sh("echo here") == "here\n"
+    assert moves(world) == before
+
+
+def test_what_has_left_the_tunnel_outlives_it(world: World) -> None:
+    person, before = world.person, moves(world)
+    script = f"head -c {BURST} /dev/zero; read line; head -c {BURST} /dev/zero; echo $line"
+    command = ["ssh", "-F", str(person.config), person.host, script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=person.environment(), stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            first = process.stdout.read(BURST)
+            eventually(lambda: moves(world) == before + 1, 30, what="a stream that leaves the tunnel")
+            person.ssh(person.host, KILL_TUNNEL)  # which ends with the tunnel itself
+            process.stdin.write(b"still here\n")
+            process.stdin.flush()
+            rest = process.stdout.read()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    assert (len(first), len(rest), rest[-11:]) == (BURST, BURST + 11, b"still here\n")
+    world.wait_ready("direct", timeout=60)

@@ -100,7 +100,7 @@ class SecuritySettings(BaseModel):
     sign_in_history: Duration = Field(
         default=30 * 86400.0, gt=0, description="How long the record of sign-in attempts is kept."
     )
-    identity_attempts: int = Field(
+    proof_attempts: int = Field(
         default=120,
         ge=1,
         description="Times in a minute that agents behind one address may begin to prove which machine they run on.",

@@ -72,7 +72,7 @@ class IdentityRoutes:
         self._calls = ServiceCalls(THREADS, WAITING, deadline=45.0)
         gateway.closers.append(self._calls.close)
         # Both steps count; a proof needs one of each.
-        self._meter = Meter(2 * gateway.core.settings.identity_attempts, gateway.core.clock.monotonic)
+        self._meter = Meter(2 * gateway.core.settings.proof_attempts, gateway.core.clock.monotonic)
 
     @answering
     async def challenge(self, request: Request) -> Response:

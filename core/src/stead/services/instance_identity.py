@@ -131,7 +131,7 @@ def challenge(core: Core, verifiers: Verifiers, auth: str, address: str) -> stor
     now, source = core.clock.now(), _network(address)
     new = store.Challenge(new_id(), auth, made, source, now, now + CHALLENGE_LIFETIME)
     with core.database.write():
-        if store.challenges_from(source, now - timedelta(minutes=1)) >= core.settings.identity_attempts:
+        if store.challenges_from(source, now - timedelta(minutes=1)) >= core.settings.proof_attempts:
             raise RateLimited("Too many machines begin to prove themselves here.", remedy="Try again in a minute.")
         store.insert_challenge(new)
     return new

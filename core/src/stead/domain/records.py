@@ -31,10 +31,11 @@ class User:
     email: str
     name: str
     roles: tuple[Role, ...]
-    status: str  # "active" or "suspended"
-    login_type: str  # "password"
+    status: str  # "active", "suspended", or "pending" until somebody approves
+    login_type: str  # "password" or "federated"
     created_at: datetime
     last_seen_at: datetime | None = None
+    provider: str = ""  # name of the identity provider, where the account is federated
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,68 @@ class Actor:
     roles: tuple[Role, ...]
     token_id: str | None = None
     address: str = ""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser in which somebody is signed in. ``provider`` is empty where a password let them in."""
+
+    id: str
+    user_id: str
+    address: str
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """``source`` is ``local``, or the identity provider that it came from."""
+
+    id: str
+    name: str
+    source: str
+    created_at: datetime
+    members: int = 0
+
+
+@dataclass(frozen=True)
+class GroupMember:
+    username: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SignInStep:
+    """One thing that happened while somebody signed in. ``seconds`` since the attempt began."""
+
+    title: str
+    detail: str
+    ok: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SignInAttempt:
+    """What became of one attempt to sign in.
+
+    :param outcome: succeeded, refused (by a rule of ours), failed (by the provider), unavailable, limited.
+    :param account: what was typed, or the name that the provider gave.
+    """
+
+    id: int
+    at: datetime
+    provider: str
+    outcome: str
+    user_id: str | None
+    account: str
+    address: str
+    user_agent: str
+    detail: str
+    steps: tuple[SignInStep, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -39,24 +39,28 @@ def verify_password(core: Core, username_or_email: str, password: str, address: 
     :raises NotAuthenticated: anything else that is wrong; the message does not say what.
     """
     account = username_or_email.strip().lower()
-    _slow_down(core, account, address)
+    slow_down(core, account, address)
     with core.database.read():
         user = users.by_login(account)
         stored = users.password_hash(user.id) if user else None
     # Argon2 takes its time: no connection is held meanwhile.
     right = secrets.password_matches(password, stored)
     if user is None or not right or user.status != "active":
-        _note_failure(core, account, address, user)
+        note_failure(core, account, address, user)
         raise NotAuthenticated("The name or the password is wrong.")
-    with core.database.write():
-        credentials.forget_failures(account)
-        users.touch(user.id, core.clock.now(), core.clock.now() - SEEN_EVERY)
-        if stored is not None and secrets.needs_rehash(stored):
-            users.update(user.id, password_hash=secrets.hash_password(password))
+    forget_failures(core, account, user)
+    if stored is not None and secrets.needs_rehash(stored):
+        rehashed = secrets.hash_password(password)
+        with core.database.write():
+            users.update(user.id, password_hash=rehashed)
     return user
 
 
-def _slow_down(core: Core, account: str, address: str) -> None:
+def slow_down(core: Core, account: str, address: str) -> None:
+    """Nothing, while there were few failures on the account and from the address.
+
+    :raises RateLimited: there were too many.
+    """
     settings = core.settings
     with core.database.read():
         on_account, from_address = credentials.failures(
@@ -69,11 +73,19 @@ def _slow_down(core: Core, account: str, address: str) -> None:
         )
 
 
-def _note_failure(core: Core, account: str, address: str, user: User | None) -> None:
+def note_failure(core: Core, account: str, address: str, user: User | None) -> None:
+    """Count a failed sign-in against the account and the address."""
     with core.change(Actor(SYSTEM.user_id, SYSTEM.username, SYSTEM.roles, address=address)) as change:
         credentials.note_failure(account[:254], address[:64], core.clock.now())
         if user is not None:
             change.record("refused login", "user", user.id, user.username)
+
+
+def forget_failures(core: Core, account: str, user: User) -> None:
+    """What failed before somebody got it right counts no more."""
+    with core.database.write():
+        credentials.forget_failures(account)
+        users.touch(user.id, core.clock.now(), core.clock.now() - SEEN_EVERY)
 
 
 def actor_for_user(core: Core, user_id: str, address: str = "") -> Actor:
@@ -106,24 +118,36 @@ def actor_for_token(core: Core, token: str, address: str = "") -> Actor:
     return actor
 
 
-def open_session(core: Core, user_id: str, address: str, user_agent: str) -> str:
-    """Start a web session; returns the secret for its cookie."""
+def open_session(
+    core: Core, user_id: str, address: str, user_agent: str, *, provider: str = "", provider_session: str = ""
+) -> str:
+    """Start a web session; returns the secret for its cookie.
+
+    :param provider: the identity provider that let them in, and ``provider_session`` its own name of it.
+    """
     actor = actor_for_user(core, user_id, address)
     now = core.clock.now()
     session_id = new_id()
     secret, digest = secrets.make(session_id)
     session = credentials.StoredSession(
-        session_id, user_id, digest, now, now + timedelta(seconds=core.settings.session_lifetime)
+        session_id,
+        user_id,
+        digest,
+        now,
+        now + timedelta(seconds=core.settings.session_lifetime),
+        provider,
+        provider_session,
     )
     with core.change(actor) as change:
         credentials.insert_session(session, address[:64], user_agent[:512], now)
-        change.record("signed in", "user", user_id, actor.username)
+        after = {"provider": provider} if provider else None
+        change.record("signed in", "user", user_id, actor.username, after=after)
     return secret
 
 
 def actor_for_session(core: Core, secret: str, address: str = "") -> Actor:
     """The actor whose web session this is; using it extends its life."""
-    session = _session(core, secret)
+    session = session_of(core, secret)
     now = core.clock.now()
     with core.database.read():
         user = users.by_id(session.user_id)
@@ -138,7 +162,7 @@ def actor_for_session(core: Core, secret: str, address: str = "") -> Actor:
 def close_session(core: Core, secret: str) -> None:
     """End a web session; nothing happens where it has ended already."""
     try:
-        session = _session(core, secret)
+        session = session_of(core, secret)
     except NotAuthenticated:
         return
     with core.database.write():
@@ -191,7 +215,11 @@ def _running_agent(stored: resources.StoredAgent | None) -> AgentIdentity | None
     )
 
 
-def _session(core: Core, secret: str) -> credentials.StoredSession:
+def session_of(core: Core, secret: str) -> credentials.StoredSession:
+    """The web session of a cookie's secret.
+
+    :raises NotAuthenticated: there is none, or it has ended.
+    """
     parts = secrets.split(secret)
     with core.database.read():
         session = credentials.session(parts[0]) if parts else None
@@ -205,6 +233,8 @@ def _session(core: Core, secret: str) -> credentials.StoredSession:
 def _actor(user: User | None, *, token_id: str | None = None, address: str = "") -> Actor:
     if user is None:
         raise NotAuthenticated("This user does not exist any more.")
+    if user.status == "pending":
+        raise NotAuthenticated("This account waits for approval.", remedy="An administrator has to let you in.")
     if user.status != "active":
         raise NotAuthenticated("This user is suspended.", remedy="Ask an administrator.")
     return Actor(user.id, user.username, user.roles, token_id, address)

@@ -20,6 +20,7 @@ from stead.services.clock import Clock, SystemClock
 from stead.services.hub import PostgresCarrier, SocketCarrier
 from stead.services.keyring import Keyring
 from stead.services.presence import Presence
+from stead.services.signin.providers import Providers, load
 from stead.store import audit, system
 from stead.store.database import Database
 
@@ -40,6 +41,7 @@ class Core:
     plugins: PluginRegistry
     deployment_id: str
     presence: Presence = field(default_factory=Presence)
+    identity: Providers = field(default_factory=Providers)
 
     @contextmanager
     def change(self, actor: Actor) -> Iterator[Change]:
@@ -118,8 +120,20 @@ def database_url(settings: Settings) -> str:
     return f"sqlite:///{settings.data_dir / 'stead.db'}"
 
 
-def open_core(settings: Settings, *, clock: Clock | None = None, plugins: PluginRegistry | None = None) -> Core:
-    """Open the database (and bring its schema up to date), the keys, the bus and the plugins."""
+def open_core(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    plugins: PluginRegistry | None = None,
+    identity: Providers | None = None,
+) -> Core:
+    """Open the database (and bring its schema up to date), the keys, the bus and the plugins.
+
+    :param identity: identity providers to use instead of the configured ones.
+    :raises InvalidInput: an identity provider is configured and cannot be made.
+    """
+    plugins = plugins or load_plugins(settings)
+    identity = identity if identity is not None else load(settings.identity.sections, plugins)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(
         database_url(settings), connections=settings.database_connections, timeout=settings.database_timeout
@@ -135,8 +149,9 @@ def open_core(settings: Settings, *, clock: Clock | None = None, plugins: Plugin
         clock=clock or SystemClock(),
         keyring=keyring,
         bus=Bus(carrier),
-        plugins=plugins or load_plugins(settings),
+        plugins=plugins,
         deployment_id=deployment_id,
+        identity=identity,
     )
 
 
@@ -155,5 +170,6 @@ def load_plugins(settings: Settings) -> PluginRegistry:
 
 def close_core(core: Core) -> None:
     """Let go of everything that :func:`open_core` opened."""
+    core.identity.close()
     core.bus.close()
     core.database.close()

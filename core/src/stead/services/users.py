@@ -8,10 +8,9 @@ from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Page, User
 from stead.domain.states import Role
-from stead.services import secrets, ssh
+from stead.services import rights, secrets, ssh
 from stead.services.core import SYSTEM, Core, new_id
 from stead.services.ssh import SshKeys
-from stead.store import credentials
 from stead.store import users as store
 
 LARGEST_PAGE = 1000
@@ -107,13 +106,12 @@ def set_status(core: Core, actor: Actor, ref: str, status: str) -> User:
     if status not in ("active", "suspended"):
         raise InvalidInput("The status is active or suspended.", field="status")
     user = get(core, actor, ref)
-    _require_any(actor, rbac.Action.UPDATE)
+    require_any(actor, rbac.Action.UPDATE)
     with core.change(actor) as change:
-        user = _held(core, actor, user)
+        user = held(core, actor, user)
         if status == "suspended":
-            _keep_an_owner(user)
-            credentials.delete_sessions_of(user.id)
-            credentials.delete_tokens_of(user.id)
+            _keep_an_owner(core, user)
+            rights.end(change, user.id)
         store.update(user.id, status=status)
         change.record(
             "suspended" if status == "suspended" else "activated",
@@ -129,12 +127,12 @@ def set_status(core: Core, actor: Actor, ref: str, status: str) -> User:
 def set_roles(core: Core, actor: Actor, ref: str, roles: Iterable[Role]) -> User:
     """Replace a user's roles."""
     user = get(core, actor, ref)
-    _require_any(actor, rbac.Action.ASSIGN)
+    require_any(actor, rbac.Action.ASSIGN)
     wanted = _roles(actor, roles)
     with core.change(actor) as change:
-        user = _held(core, actor, user)
+        user = held(core, actor, user)
         if Role.OWNER not in wanted:
-            _keep_an_owner(user)
+            _keep_an_owner(core, user)
         store.replace_roles(user.id, wanted)
         change.record(
             "changed roles",
@@ -155,15 +153,19 @@ def set_password(core: Core, actor: Actor, ref: str, old: str | None, new: str) 
     user = get(core, actor, ref)
     own = user.id == actor.user_id
     if not own:
-        _require_any(actor, rbac.Action.UPDATE)
-    elif old is None or not secrets.password_matches(old, _password_hash(core, user.id)):
+        require_any(actor, rbac.Action.UPDATE)
+    if user.provider:
+        raise Conflict(
+            f"{user.username} signs in with {user.provider} and has no password here.",
+            remedy="Make it an account with a password first.",
+        )
+    if own and (old is None or not secrets.password_matches(old, _password_hash(core, user.id))):
         raise InvalidInput("The old password is wrong.", field="old")
     password_hash = secrets.hash_password(names.check_password(new))
     with core.change(actor) as change:
-        _held(core, actor, user)
+        held(core, actor, user)
         store.update(user.id, password_hash=password_hash)
-        credentials.delete_sessions_of(user.id)
-        credentials.delete_tokens_of(user.id)
+        rights.end(change, user.id)
         change.record("changed password", "user", user.id, user.username)
 
 
@@ -178,7 +180,7 @@ def update(core: Core, actor: Actor, ref: str, name: str | None = None, email: s
         values["email"] = names.check_email(email)
     if values:
         with core.change(actor) as change:
-            user = _held(core, actor, user)
+            user = held(core, actor, user)
             if "email" in values and store.by_login(values["email"]) is not None:
                 raise Conflict("There is an account with this e-mail address already.", field="email")
             store.update(user.id, **values)
@@ -211,12 +213,15 @@ def _password_hash(core: Core, user_id: str) -> str | None:
         return store.password_hash(user_id)
 
 
-def _require_any(actor: Actor, action: rbac.Action) -> None:
+def require_any(actor: Actor, action: rbac.Action) -> None:
+    """
+    :raises Forbidden: the actor may not do this to everybody's account.
+    """
     if rbac.scope_of(actor.roles, rbac.Resource.USER, action) is not rbac.Scope.ANY:
         raise Forbidden("You may not change accounts.", remedy="Ask a user administrator.")
 
 
-def _held(core: Core, actor: Actor, found: User) -> User:
+def held(core: Core, actor: Actor, found: User) -> User:
     """Within a transaction: the account as it is now, and until its end.
 
     A user administrator must not take over the account of an owner, or of who may author templates.
@@ -230,6 +235,10 @@ def _held(core: Core, actor: Actor, found: User) -> User:
     return user
 
 
-def _keep_an_owner(user: User) -> None:
-    if Role.OWNER in user.roles and user.status == "active" and store.active_owners() <= 1:
+def _keep_an_owner(core: Core, user: User) -> None:
+    """Within a transaction: refuse what would leave no active owner who has a way in."""
+    providers = [one.name for one in core.identity]
+    if Role.OWNER not in user.roles or user.status != "active":
+        return
+    if not store.other_owner_with_a_way_in(user.id, providers):
         raise Conflict("This is the last active owner.", remedy="Make somebody else an owner first.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from stead.domain.records import Token
+from stead.domain.records import Session, Token
 from stead.models import LoginFailureRow, SessionRow, TokenRow
 
 
@@ -17,6 +17,8 @@ class StoredSession:
     secret_hash: str = field(repr=False)
     last_used_at: datetime
     expires_at: datetime
+    provider: str = ""
+    provider_session: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ def insert_session(session: StoredSession, address: str, user_agent: str, at: da
         created_at=at,
         last_used_at=session.last_used_at,
         expires_at=session.expires_at,
+        provider=session.provider,
+        provider_session=session.provider_session or None,
     ).execute()
 
 
@@ -42,7 +46,49 @@ def session(session_id: str) -> StoredSession | None:
     row = SessionRow.get_or_none(SessionRow.id == session_id)
     if row is None:
         return None
-    return StoredSession(row.id, row.user_id, row.secret_hash, row.last_used_at, row.expires_at)
+    return StoredSession(
+        row.id,
+        row.user_id,
+        row.secret_hash,
+        row.last_used_at,
+        row.expires_at,
+        row.provider,
+        row.provider_session or "",
+    )
+
+
+def sessions_of(user_id: str, at: datetime) -> list[Session]:
+    """The sessions that have not expired, last used first."""
+    live = (SessionRow.user_id == user_id) & (SessionRow.expires_at > at)
+    return [
+        Session(
+            id=row.id,
+            user_id=row.user_id,
+            address=row.address,
+            user_agent=row.user_agent,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=row.expires_at,
+            provider=row.provider,
+        )
+        for row in SessionRow.select().where(live).order_by(SessionRow.last_used_at.desc()).limit(200)
+    ]
+
+
+def delete_sessions_at(provider: str, user_id: str = "", provider_session: str = "") -> list[str]:
+    """End sessions that a provider let in; returns whose they were.
+
+    :param user_id: those of this user only.
+    :param provider_session: those of this session at the provider only.
+    """
+    where = SessionRow.provider == provider
+    if user_id:
+        where &= SessionRow.user_id == user_id
+    if provider_session:
+        where &= SessionRow.provider_session == provider_session
+    ended = sorted({row[0] for row in SessionRow.select(SessionRow.user_id).where(where).tuples()})
+    SessionRow.delete().where(where).execute()
+    return ended
 
 
 def extend_session(session_id: str, used_at: datetime, expires_at: datetime) -> None:

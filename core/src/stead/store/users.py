@@ -35,6 +35,7 @@ def insert(user: User, password_hash: str | None) -> None:
         password_hash=password_hash,
         status=user.status,
         login_type=user.login_type,
+        provider=user.provider,
         created_at=user.created_at,
     ).execute()
     replace_roles(user.id, user.roles)
@@ -91,13 +92,29 @@ def touch(user_id: str, at: datetime, before: datetime) -> None:
     UserRow.update(last_seen_at=at).where((UserRow.id == user_id) & stale).execute()
 
 
-def active_owners() -> int:
-    return int(
-        UserRow.select()
+def other_owner_with_a_way_in(user_id: str, providers: Iterable[str], *, local: bool = False) -> bool:
+    """Whether somebody else is an active owner with a password, or of one of these providers.
+
+    :param local: only a password counts.
+    """
+    way_in = UserRow.password_hash.is_null(False)
+    if not local:
+        way_in |= UserRow.provider.in_(sorted(providers))
+    query = (
+        UserRow.select(UserRow.id)
         .join(UserRoleRow, on=(UserRoleRow.user_id == UserRow.id))
-        .where((UserRoleRow.role == Role.OWNER.value) & (UserRow.status == "active"))
-        .count()
+        .where((UserRoleRow.role == Role.OWNER.value) & (UserRow.status == "active") & (UserRow.id != user_id) & way_in)
     )
+    return bool(query.limit(1).exists())
+
+
+def any_password(*, but_owners: bool) -> bool:
+    """Whether an active account has a password; ``but_owners`` asks for others than owners."""
+    query = UserRow.select(UserRow.id).where((UserRow.status == "active") & UserRow.password_hash.is_null(False))
+    if but_owners:
+        owners = UserRoleRow.select(UserRoleRow.user_id).where(UserRoleRow.role == Role.OWNER.value)
+        query = query.where(UserRow.id.not_in(owners))
+    return bool(query.limit(1).exists())
 
 
 def key_pair(user_id: str) -> KeyPair | None:
@@ -130,6 +147,7 @@ def _users(query: Any) -> list[User]:
             login_type=row.login_type,
             created_at=row.created_at,
             last_seen_at=row.last_seen_at,
+            provider=row.provider,
         )
         for row in rows
     ]

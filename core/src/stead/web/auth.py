@@ -15,9 +15,10 @@ from flask_login import AnonymousUserMixin, LoginManager, UserMixin, current_use
 from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import NotAuthenticated
-from stead.domain.records import Actor, User
+from stead.domain.records import Actor
 from stead.domain.states import Role
-from stead.services import authentication
+from stead.services import authentication, secrets
+from stead.services.signin.proof import Proof
 from stead.web.context import client_address, current_core, is_api_request, is_secure
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SESSION_COOKIE = "stead_session"
 LOGIN_PATH = "/login"
+LONGEST_RETURN = 2000
 _NOT_SIGNED_IN = "You are not signed in."
 
 
@@ -87,6 +89,12 @@ def session_secret() -> str | None:
     return request.cookies.get(SESSION_COOKIE) or None
 
 
+def session_id() -> str | None:
+    """The id of the request's web session, whether or not it is a good one."""
+    parts = secrets.split(session_secret() or "")
+    return parts[0] if parts else None
+
+
 def uses_cookie() -> bool:
     """Whether the browser vouches for this request by itself, which is what CSRF protection is about."""
     return bearer_token(request) is None and session_secret() is not None
@@ -134,15 +142,28 @@ def _return_path() -> str:
 
 def safe_return_path(path: str | None) -> str:
     """Where to go after signing in: ``path`` if it is a path on this very host, otherwise the front page."""
-    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
-        return path
-    return "/"
+    if not path or len(path) > LONGEST_RETURN or not path.startswith("/") or not path.isprintable():
+        return "/"
+    # Browsers read a backslash as a slash, and two of them as the name of a host.
+    return "/" if "\\" in path or path.startswith("//") else path
 
 
-def sign_in(response: BaseResponse, user: User) -> None:
-    """Open a web session for ``user`` and hand its cookie out with ``response``."""
+def sign_in(response: BaseResponse, proof: Proof) -> None:
+    """Open a web session for whoever proved who they are, and hand its cookie out with ``response``.
+
+    The session is a new one, whatever cookie came along; and what the browser had open before ends.
+    """
+    core = current_core()
+    before = session_secret()
+    if before is not None:
+        authentication.close_session(core, before)
     secret = authentication.open_session(
-        current_core(), user.id, client_address(), request.headers.get("User-Agent", "")[:256]
+        core,
+        proof.user.id,
+        client_address(),
+        request.headers.get("User-Agent", "")[:256],
+        provider=proof.provider,
+        provider_session=proof.session,
     )
     response.set_cookie(
         SESSION_COOKIE,

@@ -12,10 +12,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import g, request
+from flask import current_app, g, request
 
 from stead.api.errors import Forbidden
 from stead.web.auth import bearer_token, session_secret, uses_cookie
@@ -29,6 +30,9 @@ VISITOR_COOKIE = "stead_visitor"
 HEADER = "X-CSRF-Token"
 FIELD = "csrf_token"
 
+View = TypeVar("View", bound=Callable[..., Any])
+_POSTED = "stead_posted_by_servers"
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -37,6 +41,12 @@ def init_csrf(app: Flask) -> None:
     app.before_request(check)
     app.after_request(_hand_out_visitor)
     app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+def without_token(view: View) -> View:
+    """Mark a view that other servers post to: no cookie means anything to it, so none can be misused."""
+    setattr(view, _POSTED, True)
+    return view
 
 
 def csrf_token() -> str:
@@ -69,7 +79,8 @@ def _form_token() -> str:
 
 
 def _needs_token() -> bool:
-    if bearer_token(request) is not None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if bearer_token(request) is not None or getattr(view, _POSTED, False):
         return False
     return uses_cookie() or not is_api_request()
 

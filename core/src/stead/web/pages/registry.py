@@ -12,6 +12,7 @@ from stead.web.pages import (
     search,
     session,
     settings,
+    sign_in,
     templates,
     users,
     versions,
@@ -23,6 +24,7 @@ from stead.web.pages.rendering import init_rendering
 
 _PAGES = (
     session,
+    sign_in,
     workspaces,
     creation,
     builds,

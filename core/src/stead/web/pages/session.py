@@ -8,10 +8,13 @@ from flask import Blueprint, Response, redirect, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
-from stead.api.errors import InvalidInput, NotAuthenticated, RateLimited, SteadError
+from stead.api.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited, SteadError, Unavailable
 from stead.domain.names import SHORTEST_PASSWORD
-from stead.services import authentication, deployment
-from stead.web.auth import LOGIN_PATH, safe_return_path, sign_in, sign_out
+from stead.services import deployment
+from stead.services.signin import leaving, passwords
+from stead.services.signin.proof import Proof
+from stead.services.signin.record import Source
+from stead.web.auth import LOGIN_PATH, safe_return_path, session_secret, sign_in, sign_out
 from stead.web.context import client_address, current_core
 from stead.web.failures import status_of
 from stead.web.pages.rendering import page, problem_in
@@ -55,7 +58,7 @@ def create_owner() -> BaseResponse:
     except SteadError as error:
         return _setup_page(form, problem_in(error), status_of(error))
     response = redirect("/templates/new", 303)
-    sign_in(response, user)
+    sign_in(response, Proof(user))
     return response
 
 
@@ -69,26 +72,51 @@ def login() -> BaseResponse:
         return redirect(SETUP_PATH)
     if current_user.is_authenticated:
         return redirect(safe_return_path(request.args.get("next")))
-    return page("session/login.html", form=request.args, problems={})
+    return _login_page(request.args, {})
 
 
 @blueprint.post(LOGIN_PATH)
 def check_password() -> BaseResponse:
     form = request.form
     try:
-        user = authentication.verify_password(
-            current_core(), form.get("login", "").strip(), form.get("password", ""), client_address()
+        proof = passwords.check(
+            current_core(),
+            form.get("login", ""),
+            form.get("password", ""),
+            Source(client_address(), request.headers.get("User-Agent", "")[:256]),
+            form.get("with", ""),
         )
-    except (NotAuthenticated, RateLimited, InvalidInput) as error:
-        problems = {"": str(error)}
-        return page("session/login.html", status_of(error), form=form, problems=problems)
+    except (NotAuthenticated, RateLimited, InvalidInput, NotFound, Unavailable) as error:
+        return _login_page(form, {"": str(error)}, status_of(error))
+    # A further factor belongs here: between the proof, and the session that it opens.
     response = redirect(safe_return_path(form.get("next")), 303)
-    sign_in(response, user)
+    sign_in(response, proof)
     return response
+
+
+def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
+    core = current_core()
+    takers = passwords.takers(core)
+    pages = [one for one in core.identity if one.redirect is not None]
+    local = passwords.has_local(core)
+    everyone = core.settings.password_sign_in != passwords.OWNERS_ONLY and passwords.has_local(core, but_owners=True)
+    return page(
+        "session/login.html",
+        status,
+        form=form,
+        problems=problems,
+        pages=pages,
+        takers=takers,
+        local=local,
+        shown=bool(takers or everyone or not pages or problems or form.get("login")),
+        next=safe_return_path(form.get("next")),
+    )
 
 
 @blueprint.post("/logout")
 def logout() -> BaseResponse:
-    response = redirect(LOGIN_PATH, 303)
+    core = current_core()
+    elsewhere = leaving.url(core, current_user.actor, session_secret())
+    response = page("session/leaving.html", url=elsewhere) if elsewhere else redirect(LOGIN_PATH, 303)
     sign_out(response)
     return response

@@ -6,12 +6,15 @@ import secrets
 from dataclasses import dataclass
 from typing import Annotated
 
-from flask import Response
+from flask import Response, request
 from pydantic import Field, model_validator
 
 from stead.domain.records import Page, User
 from stead.domain.states import Role
 from stead.services import authentication, deployment, tokens, users
+from stead.services.signin import passwords
+from stead.services.signin.proof import Proof
+from stead.services.signin.record import Source
 from stead.web.auth import current_actor, sign_out
 from stead.web.context import client_address, current_core
 from stead.web.rest.common import Name, Password, SearchPaging
@@ -33,11 +36,15 @@ class FirstOwner(Input):
 
 
 class Login(Input):
-    """``login`` is a username or an e-mail address; ``client`` names the token that is made."""
+    """``login`` is a username or an e-mail address; ``client`` names the token that is made.
+
+    ``provider`` is the identity provider to ask alone; ``local`` asks none.
+    """
 
     login: Annotated[str, Field(min_length=1, max_length=254)]
     password: Password
-    client: Annotated[str, Field(max_length=64)] = "api"
+    client: Annotated[str, Field(max_length=48)] = "api"
+    provider: Annotated[str, Field(max_length=64)] = ""
 
 
 class CreateUser(Input):
@@ -94,13 +101,21 @@ def create_first(body: FirstOwner) -> User:
 @api.post("/login", "Exchange a password for a token", public=True, body=Login, returns=LoggedIn)
 def login(body: Login) -> LoggedIn:
     core = current_core()
-    user = authentication.verify_password(core, body.login, body.password, client_address())
-    actor = authentication.actor_for_user(core, user.id)
+    where = Source(client_address(), request.headers.get("User-Agent", "")[:256])
+    proof = passwords.check(core, body.login, body.password, where, body.provider)
+    # A further factor belongs here: between the proof, and the token that it gives.
+    return logged_in(proof, body.client)
+
+
+def logged_in(proof: Proof, client: str) -> LoggedIn:
+    """A token for whoever proved who they are."""
+    core = current_core()
+    actor = authentication.actor_for_user(core, proof.user.id, client_address())
     lifetime = min(_LOGIN_SECONDS, core.settings.token_lifetime_max)
     # Names of tokens are unique, and the same client may sign in from many machines.
-    name = f"{body.client} {secrets.token_hex(4)}"
+    name = f"{client} {secrets.token_hex(4)}"
     _, secret = tokens.create(core, actor, name=name, lifetime=lifetime)
-    return LoggedIn(token=secret, user=user)
+    return LoggedIn(token=secret, user=proof.user)
 
 
 @api.post("/logout", "End the session, or revoke the token, of this request")

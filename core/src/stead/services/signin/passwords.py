@@ -1,0 +1,129 @@
+"""Signing in with a name and a password: Stead's own accounts first, then the providers that check passwords."""
+
+from __future__ import annotations
+
+from stead.api.errors import NotAuthenticated, SteadError, Unavailable
+from stead.api.signin import AuthenticationFailed, Credentials, Person, Trace
+from stead.domain.names import LONGEST_PASSWORD
+from stead.domain.records import User
+from stead.domain.states import Role
+from stead.services import authentication
+from stead.services.core import Core
+from stead.services.signin import accounts, record
+from stead.services.signin.proof import Proof
+from stead.services.signin.providers import Configured
+from stead.services.signin.record import Refused, Source
+from stead.store import users as user_store
+
+LOCAL = "local"
+OWNERS_ONLY = "owners"
+WRONG = "The name or the password is wrong."
+
+
+def check(core: Core, login: str, password: str, source: Source, provider: str = "") -> Proof:
+    """Whose name and password these are.
+
+    :param provider: ask this one alone; ``local`` for Stead's own accounts; empty: whoever knows the name.
+    :raises RateLimited: too many failures on this account or from this address.
+    :raises NotAuthenticated: anything else that is wrong.
+    """
+    login = login.strip()
+    trace = Trace(core.clock.monotonic)
+    name = provider or LOCAL
+    try:
+        authentication.slow_down(core, login.lower(), source.address)
+        if not login or not password or len(password) > LONGEST_PASSWORD or len(login) > 254:
+            raise NotAuthenticated(WRONG)
+        if provider == LOCAL or (not provider and _is_local(core, login)):
+            name = LOCAL
+            return _local(core, login, password, source, trace)
+        found = _ask(core, login, password, provider, trace)
+        if found is None and provider:
+            raise _Failed(provider, AuthenticationFailed(WRONG, detail="the provider knows nobody of this name"))
+        if found is None:
+            # Takes as long as a wrong password, and counts as one.
+            return _local(core, login, password, source, trace)
+        configured, person = found
+        name = configured.name
+        return _enter(core, configured, person, login, source, trace)
+    except _Failed as failed:
+        authentication.note_failure(core, login.lower(), source.address, None)
+        record.write_failure(core, failed.provider, source, trace, failed.error, login)
+        raise failed.error from None
+    except SteadError as error:
+        record.write_failure(core, name, source, trace, error, login)
+        raise
+
+
+class _Failed(Exception):
+    """A provider knows the name and refuses: that counts against account and address."""
+
+    def __init__(self, provider: str, error: AuthenticationFailed) -> None:
+        super().__init__(str(error))
+        self.provider = provider
+        self.error = error
+
+
+def _is_local(core: Core, login: str) -> bool:
+    with core.database.read():
+        user = user_store.by_login(login)
+        return user is not None and user_store.password_hash(user.id) is not None
+
+
+def _local(core: Core, login: str, password: str, source: Source, trace: Trace) -> Proof:
+    user = authentication.verify_password(core, login, password, source.address)
+    if not _may_use_passwords(core, user):
+        raise Refused(
+            "Passwords of Stead's own are for owners here.",
+            detail="password_sign_in is owners",
+            remedy="Sign in with your organisation's account.",
+        )
+    trace.note("Password", "right")
+    record.write(core, LOCAL, source, trace, outcome=record.SUCCEEDED, account=login, user_id=user.id)
+    return Proof(user)
+
+
+def _may_use_passwords(core: Core, user: User) -> bool:
+    return core.settings.password_sign_in != OWNERS_ONLY or Role.OWNER in user.roles
+
+
+def _ask(core: Core, login: str, password: str, provider: str, trace: Trace) -> tuple[Configured, Person] | None:
+    """Who knows the name: each provider is asked in its order, until one says that it is theirs."""
+    asked = [core.identity.get(provider)] if provider else list(core.identity)
+    away: Unavailable | None = None
+    for configured in asked:
+        if configured.credentials is None:
+            continue
+        credentials = Credentials(login, password, trace)
+        try:
+            person = configured.ask_person(configured.credentials.verify, credentials)
+        except AuthenticationFailed as error:
+            raise _Failed(configured.name, error) from error
+        except Unavailable as error:
+            trace.note(configured.title, str(error), ok=False)
+            away = error
+            continue
+        if person is not None:
+            return configured, person
+        trace.note(configured.title, "knows nobody of this name")
+    if away is not None:
+        raise away
+    return None
+
+
+def _enter(core: Core, configured: Configured, person: Person, login: str, source: Source, trace: Trace) -> Proof:
+    user = accounts.enter(core, configured, person, trace, source.address)
+    authentication.forget_failures(core, login.lower(), user)
+    record.write(core, configured.name, source, trace, outcome=record.SUCCEEDED, account=login, user_id=user.id)
+    return Proof(user, configured.name, person.session[:255])
+
+
+def takers(core: Core) -> list[Configured]:
+    """The providers that check a name and a password."""
+    return [one for one in core.identity if one.credentials is not None]
+
+
+def has_local(core: Core, *, but_owners: bool = False) -> bool:
+    """Whether somebody has a password of Stead's own."""
+    with core.database.read():
+        return user_store.any_password(but_owners=but_owners)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,16 @@ def find_engine(session: Session) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def docker_engine(stead_session: Session) -> str:
+def docker_engine(stead_session: Session) -> Iterator[str]:
     """URL of a Docker engine that works; the same one for all workers of the run.
 
-    It may be shared with others: give everything a name of its own, and remove it.
+    ``DOCKER_HOST`` names it from then on, for whatever the tests start. It may be shared with others: give everything
+    a name of its own, and remove it.
     """
     found = stead_session.shared("docker-engine", lambda: find_engine(stead_session))
     if "failed" in found:
         leave_out("Docker engine", found["failed"])
-    return str(found["url"])
+    url = str(found["url"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", url)
+        yield url

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import html
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -56,7 +57,9 @@ class GithubPeer(Server):
             "GET /login/oauth/authorize": self._page,
             "POST /login/oauth/authorize": self._approve,
             "POST /login/oauth/access_token": self._access_token,
-            f"GET {API}/meta": lambda request: self._checked("/meta", request, github_schema.example("/meta")),
+            f"GET {API}/meta": lambda request: self._checked(
+                "/meta", request, {"verifiable_password_authentication": False}
+            ),
             f"GET {API}/user": self._user,
             f"GET {API}/user/emails": self._emails,
             f"GET {API}/user/memberships/orgs": self._memberships,
@@ -135,7 +138,13 @@ class GithubPeer(Server):
             return who
         body = github_schema.example("/user")
         # What a profile shows may be anybody's address; whoever reads it here gets a wrong one.
-        body |= {"id": who.number, "login": who.login, "name": f"The {who.login}", "email": "profile@example.org"}
+        body |= {
+            "user_view_type": "private",
+            "id": who.number,
+            "login": who.login,
+            "name": f"The {who.login}",
+            "email": "profile@example.org",
+        }
         return self._checked("/user", request, body)
 
     def _emails(self, request: Request) -> Reply:
@@ -147,33 +156,23 @@ class GithubPeer(Server):
         if isinstance(who, Reply):
             return who
         wanted = request.query.get("state")
-        entries = []
-        for login, state in who.organizations.items():
-            entry = github_schema.example("/user/memberships/orgs")[0]
-            entry["organization"]["login"], entry["state"] = login, state
-            if wanted in {None, state}:
-                entries.append(entry)
-        return self._paged("/user/memberships/orgs", request, entries)
+        found = [(login, state) for login, state in who.organizations.items() if wanted in {None, state}]
+        return self._paged("/user/memberships/orgs", request, found, _membership)
 
     def _teams(self, request: Request) -> Reply:
         who = self._who(request)
-        if isinstance(who, Reply):
-            return who
-        entries = []
-        for name in who.teams:
-            entry = github_schema.example("/user/teams")[0]
-            entry["organization"]["login"], entry["slug"] = name.split("/")
-            entries.append(entry)
-        return self._paged("/user/teams", request, entries)
+        return who if isinstance(who, Reply) else self._paged("/user/teams", request, who.teams, _team)
 
-    def _paged(self, path: str, request: Request, entries: list[Any]) -> Reply:
+    def _paged(
+        self, path: str, request: Request, found: list[Any], make: Callable[[Any], Any] = lambda one: one
+    ) -> Reply:
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         if not 1 <= size <= 100:
             self.problems.append(f"per_page={size}")
-        body = entries[(page - 1) * size : page * size]
+        body = [make(one) for one in found[(page - 1) * size : page * size]]
         # To another host: whoever follows it gives a person's token away.
         following = f'<https://evil.example{path}?page={page + 1}>; rel="next"'
-        headers = {"link": following} if page * size < len(entries) else {}
+        headers = {"link": following} if page * size < len(found) else {}
         return self._checked(path, request, body, headers)
 
     def _checked(self, path: str, request: Request, body: Any, headers: dict[str, str] | None = None) -> Reply:
@@ -181,6 +180,20 @@ class GithubPeer(Server):
         sample = body[:2] if isinstance(body, list) else body
         self.problems += github_schema.violations(path, request.query, sample)
         return Reply(body, 200, headers or {})
+
+
+def _membership(found: tuple[str, str]) -> dict[str, Any]:
+    entry: dict[str, Any] = github_schema.example("/user/memberships/orgs")[0]
+    entry["organization"]["login"], entry["state"] = found
+    return entry
+
+
+def _team(name: str) -> dict[str, Any]:
+    entry: dict[str, Any] = github_schema.example("/user/teams")[0]
+    # GitHub's own example lacks what its schema demands.
+    entry["type"], entry["organization"]["archived_at"] = "organization", None
+    entry["organization"]["login"], entry["slug"] = name.split("/")
+    return entry
 
 
 def _error(code: str, text: str) -> Reply:

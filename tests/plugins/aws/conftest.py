@@ -206,6 +206,19 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def edge(moto: str) -> Iterator[Edge]:
     """A proxy before moto, for one test."""
+    with open_edge(moto) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_edge(moto: str) -> Iterator[Edge]:
+    """A proxy before moto, for tests that share an account."""
+    with open_edge(moto) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def open_edge(moto: str) -> Iterator[Edge]:
     made = Edge()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made, int(moto.rpartition(":")[2])))
     server.daemon_threads = True

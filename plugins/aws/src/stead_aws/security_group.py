@@ -19,7 +19,7 @@ from stead_aws.base import (
     read_tags,
 )
 from stead_aws.cloud import Found, cause_code, cloud_of, limited
-from stead_aws.security_rules import Atom, Rule
+from stead_aws.security_rules import Atom, Rule, same_rules
 
 
 class SecurityGroup(RegionalTagged, name="aws_security_group", version=1):
@@ -44,9 +44,11 @@ class SecurityGroup(RegionalTagged, name="aws_security_group", version=1):
     )
     vpc_id: str | None = attribute(optional=True, computed=True, force_new=True, description="Network.")
     revoke_rules_on_delete: bool = attribute(default=False, description="Remove its rules before it is deleted.")
-    ingress: set[Rule] | None = attribute(optional=True, computed=True, as_blocks=True, description="Who may come in.")
+    ingress: set[Rule] | None = attribute(
+        optional=True, computed=True, as_blocks=True, normalize=same_rules, description="Who may come in."
+    )
     egress: set[Rule] | None = attribute(
-        optional=True, computed=True, as_blocks=True, description="Where traffic may go."
+        optional=True, computed=True, as_blocks=True, normalize=same_rules, description="Where traffic may go."
     )
     timeouts: CreateDeleteTimeouts | None = block(CreateDeleteTimeouts, nesting=Nesting.SINGLE)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stead.api.provider import ObjectSchema, attribute
+from stead.api.provider.values import is_wholly_known
 from stead_aws.cloud import Found
 
 NUMBERS = {"tcp": "6", "udp": "17", "icmp": "1", "icmpv6": "58", "all": "-1"}
@@ -47,6 +48,14 @@ def atoms(rule: Any, group: str, owner: str = "") -> set[Atom]:
     if rule.self_:
         found.add((*head, "group", group, text))
     return found
+
+
+def same_rules(before: Iterable[Rule], after: Iterable[Rule]) -> bool:
+    """Whether two sets of rules let the same through, whatever they leave out and however they are grouped."""
+    if not (is_wholly_known(before) and is_wholly_known(after)):
+        return False
+    one, other = ({atom for rule in rules for atom in atoms(rule, "self")} for rules in (before, after))
+    return one == other
 
 
 def _bare(group: str, owner: str) -> str:

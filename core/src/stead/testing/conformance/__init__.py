@@ -14,6 +14,6 @@ A platform's plugin inherits :class:`PlatformConformance` as well. See ``docs/de
 from stead.testing.conformance.exceptions import exceptions_of
 from stead.testing.conformance.platform import PlatformConformance
 from stead.testing.conformance.provider import ProviderConformance
-from stead.testing.conformance.rig import Rig, Sample
+from stead.testing.conformance.rig import Rig, Sample, configured
 
-__all__ = ["PlatformConformance", "ProviderConformance", "Rig", "Sample", "exceptions_of"]
+__all__ = ["PlatformConformance", "ProviderConformance", "Rig", "Sample", "configured", "exceptions_of"]

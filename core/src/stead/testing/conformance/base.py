@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel
 
-from stead.api import ProviderSpec
+from stead.api import Platform, ProviderSpec
 from stead.api.provider import BuildContext, Provider
 from stead.testing.conformance.rig import Rig, Sample, cleaned, configured, platform_of, provider_of
 
@@ -48,6 +48,12 @@ class Conformance:
         """The configured provider. Override it where making one costs time that all tests can share."""
         return configured(provider_spec, settings, self.configuration, BuildContext())
 
+    @pytest.fixture
+    def platform(self, settings: BaseModel) -> Platform | None:
+        """The platform, where the plugin brings one. Override it as :meth:`provider`."""
+        spec = platform_of(self.plugin)
+        return spec.factory(settings) if spec is not None else None
+
     # What the suite makes of it
 
     @pytest.fixture
@@ -60,6 +66,7 @@ class Conformance:
         provider_spec: ProviderSpec,
         settings: BaseModel,
         provider: Provider,
+        platform: Platform | None,
         tmp_path: Path,
         caplog: pytest.LogCaptureFixture,
     ) -> Iterator[Rig]:
@@ -67,11 +74,7 @@ class Conformance:
         folder = tmp_path / "rig"
         folder.mkdir()
         caplog.set_level("DEBUG", logger="stead")
-        with cleaned(Rig(provider_spec, settings, provider, self._platform(settings), folder)) as rig:
+        with cleaned(Rig(provider_spec, settings, provider, platform, folder)) as rig:
             yield rig
         written = rig.lines + caplog.text
         assert not [secret for secret in rig.secrets() if secret in written], "a secret of the settings is in a log"
-
-    def _platform(self, settings: BaseModel) -> Any:
-        spec = platform_of(self.plugin)
-        return spec.factory(settings) if spec is not None and isinstance(settings, spec.settings) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stead.api.provider import Resource
-from stead.api.provider.fields import Attribute, Block
+from stead.api.provider.fields import Attribute
 from stead.api.provider.model import Model
 from stead.api.provider.values import Unknown
 from stead.api.records import ProviderSpec
@@ -54,7 +54,7 @@ def arguments(model: Model) -> dict[str, Any]:
     for block in schema.blocks.values():
         value = getattr(model, block.key)
         if value:
-            found[block.name] = _block(block, value)
+            found[block.name] = _block(value)
     return found
 
 
@@ -62,8 +62,7 @@ def _settable(attribute: Attribute) -> bool:
     return attribute.required or attribute.optional
 
 
-def _block(block: Block, value: Any) -> Any:
-    del block
+def _block(value: Any) -> Any:
     if isinstance(value, Model):
         return arguments(value)
     if isinstance(value, dict):
@@ -74,7 +73,7 @@ def _block(block: Block, value: Any) -> Any:
 def _attribute(value: Any) -> Any:
     """A value as an expression of the JSON syntax, in which strings are templates."""
     if isinstance(value, Model):
-        return arguments(value)
+        return {**_nothing(value), **arguments(value)}
     if isinstance(value, str):
         return _literal(value)
     if isinstance(value, dict):
@@ -84,6 +83,11 @@ def _attribute(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_attribute(item) for item in value]
     return value
+
+
+def _nothing(model: Model) -> dict[str, None]:
+    """An object that may be written as a block has to have all its attributes."""
+    return {attribute.name: None for attribute in model.schema().attributes.values() if _settable(attribute)}
 
 
 def _literal(text: str) -> str:

@@ -60,6 +60,7 @@ class Rig:
     name: str = field(default_factory=lambda: f"stead-test-{secrets.token_hex(5)}")
     log: list[tuple[str, str]] = field(default_factory=list)
     _made: list[tuple[Resource, str]] = field(default_factory=list)
+    _lost: bool = False
 
     @property
     def build(self) -> BuildContext:
@@ -106,7 +107,11 @@ class Rig:
         key = key or self.key()
         made = self.planned(copy.deepcopy(config))
         self._made.append((made, key))
-        made.create(self.context("" if type(made).virtual else key))
+        try:
+            made.create(self.context("" if type(made).virtual else key))
+        except BaseException:
+            self._lost = True
+            raise
         return made
 
     def owned(self, key: str = "") -> list[OwnedResource]:
@@ -124,10 +129,10 @@ class Rig:
         return "\n".join(text for _, text in self.log)
 
     def clean(self) -> None:
-        """Take away what was made, last first, and then whatever carries the deployment's label."""
+        """Take away what was made, last first, or by the owned listing where a creation's result was lost."""
         while self._made:
             made, key = self._made.pop()
-            if made.identity:
+            if made.identity and not (self._lost and self.platform is not None):
                 made.delete(self.context(key))
         self.destroy_owned()
 

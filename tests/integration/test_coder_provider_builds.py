@@ -282,6 +282,36 @@ def test_only_a_start_needs_an_agent_for_the_system(runner: TemplateRunner) -> N
     assert not runner.destroy(STARTER, init_scripts=none_for).document.resources
 
 
+BY_IDENTITY = """
+terraform {
+  required_providers {
+    coder = { source = "coder/coder" }
+  }
+}
+resource "coder_agent" "main" {
+  os   = "linux"
+  arch = "amd64"
+  auth = "azure-instance-identity"
+}
+resource "terraform_data" "machine" {
+  input = coder_agent.main.init_script
+}
+resource "coder_agent_instance" "main" {
+  agent_id    = coder_agent.main.id
+  instance_id = "02AAB8A4-74ef-476e-8182-f6d2ba4166a6"
+}
+"""
+
+
+def test_an_agent_that_proves_its_machine_is_told_how_and_keeps_its_script(runner: TemplateRunner) -> None:
+    (node,) = runner.apply(BY_IDENTITY).document.agents
+    assert (node.auth, node.instance_id) == ("azure-instance-identity", "02AAB8A4-74ef-476e-8182-f6d2ba4166a6")
+    lines = agent(runner)["init_script"].splitlines()
+    assert lines[:2] == ["#!/bin/sh", 'export CODER_AGENT_AUTH="azure-instance-identity"']
+    assert lines[2].startswith("exec curl")
+    assert not runner.plan(BY_IDENTITY).changes, "no token changes what the machine is made of"
+
+
 def test_an_import_needs_no_owner_and_no_workspace(runner: TemplateRunner) -> None:
     runner.context = BuildContext(importing=True)
     runner.plan(STARTER)  # coalesce fails where it finds nothing but empty strings

@@ -8,6 +8,8 @@ Installed with Stead, so that a plugin author's tests have the fixtures without 
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """The controller makes the run's folder; workers are told of it."""
     config.addinivalue_line("markers", "docker: needs a Docker engine")
     config.addinivalue_line("markers", "postgres: needs PostgreSQL")
+    _mind_interrupts()
     told = getattr(config, "workerinput", None)
     if told is None:
         config.stash[SESSION] = Session.create()
     else:
         config.stash[SESSION] = Session(Path(told["stead_folder"]), told["stead_controller"])
+
+
+def _mind_interrupts() -> None:
+    """A shell starts what runs in its background deaf to SIGINT, and that passes on to all that tests start."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

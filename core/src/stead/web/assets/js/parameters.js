@@ -18,6 +18,9 @@ class Parameters {
     form.addEventListener("change", (event) => this.#changed(event));
     form.addEventListener("focusout", (event) => this.#left(event));
     form.addEventListener("submit", (event) => this.#submit(event), true);
+    // Somebody may have chosen before this script was there.
+    const chosen = form.querySelector("[data-preset]:checked");
+    if (chosen && !chosen.defaultChecked) this.#applyPreset(JSON.parse(chosen.dataset.preset));
   }
 
   #typed(event) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -89,6 +90,29 @@ def test_answers_have_an_end(service: Service, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ProofError, match="does not answer"):
         web.ask_metadata(f"{service.url}/slow")
     assert time.monotonic() - began < 25, "it was not waited for to the end"
+
+
+def test_what_is_no_http_is_no_answer() -> None:
+    for reply in (
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort",
+        b"HTTP/1.1 abc\r\n\r\n",
+    ):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=reply_once, args=(server, reply), daemon=True)
+            thread.start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            with pytest.raises(ProofError):
+                session.prove(url, "azure-instance-identity", url)
+            thread.join(20)
+
+
+def reply_once(server: socket.socket, reply: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(reply)
 
 
 def test_what_the_control_plane_says_is_passed_on(service: Service) -> None:

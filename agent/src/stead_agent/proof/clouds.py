@@ -63,7 +63,7 @@ def _role(service: str, held: dict[str, str]) -> Credentials | None:
     try:
         found = json.loads(ask_metadata(folder + quote(names[0], safe=""), held))
         return Credentials(str(found["AccessKeyId"]), str(found["SecretAccessKey"]), str(found["Token"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise ProofError("The machine's metadata service gives no credentials of the machine's role.") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -38,7 +39,7 @@ def ask_metadata(
         if error.code == 404 and missing is not None:
             return missing
         raise ProofError(f"The machine's metadata service answers with HTTP {error.code} ({_path(url)}).") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise ProofError(f"The machine's metadata service does not answer ({_reason(error)}).") from error
 
 
@@ -54,7 +55,7 @@ def ask_control_plane(url: str, body: Mapping[str, str]) -> dict[str, Any]:
         answer = json.loads(_read(opener, request, CONTROL_PLANE_SECONDS))
     except urllib.error.HTTPError as error:
         raise ProofError(f"The control plane refused with HTTP {error.code}: {_why(error)}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise ProofError(f"The control plane cannot be reached ({_reason(error)}).") from error
     if not isinstance(answer, dict):
         raise ProofError("The control plane answered with something else than was asked.")
@@ -79,7 +80,7 @@ def _why(error: urllib.error.HTTPError) -> str:
     try:
         found = json.loads(error.read(LONGEST))["error"]
         return " ".join(str(found[name]) for name in ("message", "remedy") if found.get(name))[:500]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, http.client.HTTPException, KeyError, TypeError, AttributeError):
         return "it does not say why."
 
 

@@ -120,7 +120,7 @@ class Signer:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([x509.DNSName(san)]), critical=False
             ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        self.certificate = builder.sign(issuer.key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign(issuer.key, hashes.SHA256())
 
     @property
     def pem(self) -> bytes:

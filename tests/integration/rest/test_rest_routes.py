@@ -50,6 +50,36 @@ TABLE: dict[str, Row] = {
         (401, 404, 404, 403, 204, 403, 204),
         {"path": "/users/{spare}/password", "json": {"new": "another long one"}},
     ),
+    "GET /api/v2/login/methods": (ALL, {}),
+    "POST /api/v2/login/device": (ALL, {"json": {"client": "cli"}}),
+    "POST /api/v2/login/device/token": ((400,) * 7, {"json": {"device_code": "no-such-code"}}),
+    "GET /api/v2/identity/providers": ((401, 403, 403, 403, 403, 200, 200), {}),
+    "POST /api/v2/identity/providers/<ref:ref>/check": (
+        (401, 403, 403, 403, 403, 403, 404),
+        {"path": "/identity/providers/none/check"},
+    ),
+    "POST /api/v2/identity/providers/<ref:ref>/test": (
+        (401, 403, 403, 403, 403, 403, 404),
+        {"path": "/identity/providers/none/test", "json": {"username": "ada"}},
+    ),
+    "GET /api/v2/identity/attempts": ((401, 403, 403, 403, 403, 200, 200), {}),
+    "GET /api/v2/groups": ((401, 403, 403, 200, 200, 200, 200), {}),
+    "GET /api/v2/groups/<ref:ref>/members": (
+        (401, 403, 403, 404, 404, 404, 404),
+        {"path": "/groups/none/members"},
+    ),
+    "GET /api/v2/users/<ref:ref>/sessions": (
+        (401, 404, 404, 403, 200, 403, 200),
+        {"path": "/users/{spare}/sessions"},
+    ),
+    "DELETE /api/v2/users/<ref:ref>/sessions/<session_id>": (
+        (401, 404, 404, 403, 404, 403, 404),
+        {"path": "/users/{spare}/sessions/none"},
+    ),
+    "POST /api/v2/users/<ref:ref>/password-account": (
+        (401, 404, 404, 403, 409, 403, 409),
+        {"path": "/users/{spare}/password-account", "json": {"password": "another long one"}},
+    ),
     "GET /api/v2/users/me/tokens": (SIGNED_IN, {}),
     "POST /api/v2/users/me/tokens": ((401, *(201,) * 6), {"json": {"name": "mine"}}),
     "DELETE /api/v2/users/me/tokens/<ref:ref>": (

@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from stead.services import jobs
 from stead.services.core import Core
+from stead.services.signin import ending, record
 from stead.store import credentials, identity
 from stead.store import jobs as job_store
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 REAP_EVERY = 2.0  # seconds
 EXPIRE_EVERY = 60.0
+LOOK_UP_EVERY = 5.0
 FORGET_PROVISIONERS_AFTER = timedelta(minutes=10)
 FORGET_CHALLENGES_AFTER = timedelta(minutes=5)
 
@@ -26,9 +28,11 @@ class Ticks:
     """A running scheduler; ``stop`` ends it."""
 
     def __init__(self, core: Core) -> None:
-        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(2)}, daemon=True)
+        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(3)}, daemon=True)
         self._add(reap, REAP_EVERY, core)
         self._add(expire, EXPIRE_EVERY, core)
+        if any(one.directory is not None for one in core.identity):
+            self._add(look_up, LOOK_UP_EVERY, core)
 
     def _add(self, tick: Callable[[Core], None], seconds: float, core: Core) -> None:
         self._scheduler.add_job(
@@ -68,3 +72,9 @@ def expire(core: Core) -> None:
         credentials.delete_expired(now, now - timedelta(seconds=core.settings.login_window))
         identity.delete_expired(now, now - FORGET_CHALLENGES_AFTER)
         job_store.forget_provisioners(now - FORGET_PROVISIONERS_AFTER)
+    record.expire(core)
+
+
+def look_up(core: Core) -> None:
+    """Ask identity providers about the people who are due: whoever left there has nothing here any more."""
+    ending.look_up_due(core)

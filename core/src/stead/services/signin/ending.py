@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # questions to one provider at a time, of those that nobody waits for
 BATCH = 500
-IDLE_FACTOR = 80  # whoever does nothing is looked up that much more rarely
+IDLE_FACTOR = 120  # whoever does nothing is looked up that much more rarely
 SEEN_TOLERANCE = timedelta(minutes=2)  # "last seen" is exact to a minute
 RETRY_AFTER = timedelta(seconds=10)
 LONGEST_MESSAGE = timedelta(days=1)

@@ -56,7 +56,7 @@ class CoreSettings(BaseModel, extra="forbid", frozen=True):
     )
     default_roles: Roles = Field(default_factory=list, description="Roles of everybody who comes from here.")
     sync_interval: Duration = Field(
-        default=45.0, ge=1, description="How often the provider is asked about people who are using Stead."
+        default=30.0, ge=1, description="How often the provider is asked about people who are using Stead."
     )
     sign_ins_at_once: int = Field(
         default=8, ge=1, le=64, description="Questions to the provider at one time; others wait while it is quick."

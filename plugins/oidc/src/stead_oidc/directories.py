@@ -144,7 +144,7 @@ class Google(GroupDirectory):
     def groups(self, key: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
         query = {"userKey": key, "maxResults": "200"}
-        while True:
+        for _ in range(2 + self._most // 100):
             page = _good(self._web.get(f"{self._url}/groups", token=self._token.get(), query=query))
             entries = page.get("groups", [])
             found |= {str(entry["email"]): None for entry in entries if isinstance(entry, dict) and "email" in entry}
@@ -154,6 +154,7 @@ class Google(GroupDirectory):
             if not following or not entries:
                 return tuple(found)
             query["pageToken"] = str(following)
+        raise Unavailable("Google's list of somebody's groups does not end.")
 
     def is_there(self, key: str) -> bool:
         answer = self._web.get(f"{self._url}/users/{quote(key, safe='')}", token=self._token.get())

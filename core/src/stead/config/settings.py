@@ -105,6 +105,11 @@ class Settings(
                 values[name] = value.get_secret_value()
         return json.dumps(values)
 
+    def for_provisioner(self) -> Settings:
+        """A copy without what only the server needs: a provisioner signs nobody in and serves nothing."""
+        withheld = {"identity": IdentitySettings(), "tls_cert_file": None, "tls_key_file": None}
+        return self.model_copy(update=withheld)
+
     @classmethod
     def restore(cls, text: str) -> Settings:
         """The settings that :meth:`dump` gave."""

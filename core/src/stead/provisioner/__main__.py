@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--settings-from-stdin", action="store_true", help="read settings as JSON from stdin")
     supervised = parser.parse_args().settings_from_stdin
     try:
-        settings = Settings.restore(sys.stdin.readline()) if supervised else load_settings()
+        settings = Settings.restore(sys.stdin.readline()) if supervised else load_settings().for_provisioner()
         configure_logging(settings)
         core = open_core(settings)
     except SteadError as error:

@@ -101,7 +101,7 @@ class Supervisor:
         child.process, child.started = process, time.monotonic()
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(self._settings.dump().encode() + b"\n")
+                process.stdin.write(self._settings.for_provisioner().dump().encode() + b"\n")
                 process.stdin.flush()
 
     def _close_input(self, process: subprocess.Popen[bytes]) -> None:

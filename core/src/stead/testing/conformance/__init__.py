@@ -8,12 +8,23 @@
         plugin = stead_shelf
         samples = {"shelf_note": Sample(lambda rig: Note(path=f"{rig.folder}/a.txt", text="one"))}
 
-A platform's plugin inherits :class:`PlatformConformance` as well. See ``docs/development/conformance.md``.
+A platform's plugin inherits :class:`PlatformConformance` as well; an identity provider's inherits
+:class:`CredentialsConformance` or :class:`RedirectConformance`. See ``docs/development/conformance.md``.
 """
 
 from stead.testing.conformance.exceptions import exceptions_of
+from stead.testing.conformance.identity import CredentialsConformance, RedirectConformance
 from stead.testing.conformance.platform import PlatformConformance
 from stead.testing.conformance.provider import ProviderConformance
 from stead.testing.conformance.rig import Rig, Sample, configured
 
-__all__ = ["PlatformConformance", "ProviderConformance", "Rig", "Sample", "configured", "exceptions_of"]
+__all__ = [
+    "CredentialsConformance",
+    "PlatformConformance",
+    "ProviderConformance",
+    "RedirectConformance",
+    "Rig",
+    "Sample",
+    "configured",
+    "exceptions_of",
+]

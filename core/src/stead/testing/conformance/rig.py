@@ -138,7 +138,7 @@ class Rig:
 
     def secrets(self) -> set[str]:
         """Values that nobody may read in a log: those of the settings that are secret."""
-        return set(_secrets(self.settings))
+        return secrets_of(self.settings)
 
 
 def _with_write_only(result: R, config: R) -> R:
@@ -146,6 +146,11 @@ def _with_write_only(result: R, config: R) -> R:
         if attribute.write_only:
             setattr(result, attribute.key, getattr(config, attribute.key))
     return result
+
+
+def secrets_of(settings: BaseModel) -> set[str]:
+    """The values of settings that are secret, but for those too short to be looked for."""
+    return set(_secrets(settings))
 
 
 def _secrets(value: Any) -> Iterator[str]:

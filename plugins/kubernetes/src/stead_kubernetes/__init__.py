@@ -1,0 +1,3 @@
+"""Stead on Kubernetes."""
+
+VERSION = "0.1.0"

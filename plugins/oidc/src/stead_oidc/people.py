@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stead.api import Link, Person, Trace
@@ -46,7 +47,7 @@ class People:
         address = reading.email(documents, settings)
         if link is not None and not address.address:
             address = _as_before(link)
-        key = self._key(documents) or (link.kept.get("directory_key", "") if link else "")
+        key = self._key(documents) or Seen.of(link).directory_key
         groups, source = self._groups(identity, userinfo, key, link, trace)
         person = Person(
             issuer=settings.issuer,
@@ -59,7 +60,7 @@ class People:
             groups=groups,
             roles=self._roles(documents, trace),
             session=reading.text((main,), "sid") or (link.session if link else ""),
-            kept={**kept, **_noted(key, source, verified=address.verified)},
+            kept={**kept, **Seen(key, source, address.verified).kept()},
             facts=reading.facts(documents),
         )
         trace.note("Person", f"{person.username or person.subject} <{person.email}>, {_vouched(address)}")
@@ -68,7 +69,7 @@ class People:
 
     def known(self, link: Link, trace: Trace, kept: Mapping[str, str] | None = None) -> Person:
         """Somebody whose claims cannot be had now, as the directory has them."""
-        groups = self._asked(link.kept.get("directory_key", ""), trace)
+        groups = self._asked(Seen.of(link).directory_key, trace)
         reading.check_allowed(self._settings, _as_before(link), groups, trace, later=True)
         person = Person(
             issuer=link.issuer,
@@ -109,7 +110,7 @@ class People:
         self, path: str, identity: Claims | None, userinfo: Claims | None, link: Link | None, trace: Trace
     ) -> tuple[tuple[str, ...] | None, str]:
         """The claim is not there: no groups, or not told?"""
-        before = link.kept.get("groups_from", "") if link else ""
+        before = Seen.of(link).groups_from
         pointed = identity.get("_claim_names") if identity is not None else None
         if isinstance(pointed, Mapping) and path in pointed:
             trace.note("Groups", "too many for the token; set group_lookup to ask for them", ok=False)
@@ -142,13 +143,33 @@ class People:
         return ()
 
 
-def _noted(key: str, source: str, *, verified: bool) -> dict[str, str]:
-    noted = {"directory_key": key, "groups_from": source, "email_verified": "yes" if verified else ""}
-    return {name: value for name, value in noted.items() if value}
+@dataclass(frozen=True)
+class Seen:
+    """What a look-up must know of the last sign-in, beside the tokens.
+
+    :param directory_key: who it is in the directory beside the provider.
+    :param groups_from: which document had the groups: a refresh may bring only one of them.
+    """
+
+    directory_key: str = ""
+    groups_from: str = ""
+    email_verified: bool = False
+
+    @classmethod
+    def of(cls, link: Link | None) -> Seen:
+        found = json.loads(link.kept.get("seen", "{}")) if link is not None else {}
+        return cls(
+            str(found.get("directory_key", "")),
+            str(found.get("groups_from", "")),
+            found.get("email_verified") is True,
+        )
+
+    def kept(self) -> dict[str, str]:
+        return {"seen": json.dumps(asdict(self))}
 
 
 def _as_before(link: Link) -> reading.Email:
-    return reading.Email(link.email, link.kept.get("email_verified") == "yes")
+    return reading.Email(link.email, Seen.of(link).email_verified)
 
 
 def _without_refresh(kept: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from stead_oidc.directories import directory_of
 from stead_oidc.discovery import Discovery, Metadata
 from stead_oidc.exchange import TokenEndpoint, TokenSet
 from stead_oidc.keys import Keys
-from stead_oidc.people import People
+from stead_oidc.people import People, Seen
 from stead_oidc.settings import OidcSettings
 from stead_oidc.tokens import Rules, Tokens, refused
 from stead_oidc.web import Web, host_of
@@ -86,7 +87,7 @@ class OidcProvider(RedirectProvider, Directory):
         attempt.trace.note(
             "Discovery", f"{metadata.issuer}: sign-in page at {host_of(metadata.authorization_endpoint)}"
         )
-        return Begun(url, {"verifier": verifier, "issuer": metadata.issuer})
+        return Begun(url, {"verifier": verifier, "issuer": _fingerprint(metadata.issuer)})
 
     def complete(self, attempt: Attempt, answer: Mapping[str, str], kept: Mapping[str, str]) -> Person:
         metadata = self._discovery.get()
@@ -133,7 +134,7 @@ class OidcProvider(RedirectProvider, Directory):
     # Later
 
     def look_up(self, link: Link, trace: Trace) -> Person | None:
-        key = link.kept.get("directory_key", "")
+        key = Seen.of(link).directory_key
         asks_directory = self._directory is not None and bool(key)
         if self._directory is not None and key:
             if not self._directory.is_there(key):
@@ -236,7 +237,7 @@ def _code(answer: Mapping[str, str], metadata: Metadata, kept: Mapping[str, str]
         raise refused("the answer does not say whose it is, as this provider's always do (iss)")
     if named is not None and named != metadata.issuer:
         raise refused(f"the answer is of {named[:200]!r}, not of {metadata.issuer!r}")
-    if kept.get("issuer") != metadata.issuer:
+    if kept.get("issuer") != _fingerprint(metadata.issuer):
         raise refused("the sign-in was begun with another issuer")
     if "error" in answer:
         raise _error(answer)
@@ -244,6 +245,10 @@ def _code(answer: Mapping[str, str], metadata: Metadata, kept: Mapping[str, str]
     if not code:
         raise refused("the answer has neither a code nor an error")
     return code
+
+
+def _fingerprint(issuer: str) -> str:
+    return hashlib.sha256(issuer.encode()).hexdigest()
 
 
 def _error(answer: Mapping[str, str]) -> AuthenticationFailed:

@@ -20,6 +20,7 @@ from stead_oidc.settings import WebSettings, require_https
 
 _CONNECTIONS = 20
 _KEEP_SECONDS = 15.0
+_LOOK = "Look whether the address is right, the provider runs, and nothing on the way holds Stead back."
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -106,7 +107,8 @@ class Web:
             with within(self._timeout):
                 return self._bounded(method, url, sent, body)
         except httpcore.TimeoutException as error:
-            raise Unavailable(f"{host} did not answer within {self._timeout:g} seconds.") from error
+            message = f"{host} did not answer within {self._timeout:g} seconds."
+            raise Unavailable(message, remedy=_LOOK) from error
         except httpcore.RemoteProtocolError as error:
             raise _Closed(f"{host} closed the connection or does not speak HTTP.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
@@ -167,7 +169,7 @@ def _unreachable(host: str, error: Exception) -> Unavailable:
             f"The certificate of {host} is not trusted: {refused.verify_message}.",
             remedy="If the authority is your own, name it in ca_file.",
         )
-    return Unavailable(f"{host} cannot be reached: {error or type(error).__name__}.")
+    return Unavailable(f"{host} cannot be reached: {error or type(error).__name__}.", remedy=_LOOK)
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

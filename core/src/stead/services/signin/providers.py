@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RESERVED = frozenset({"local", "password"})
+RESERVED = frozenset({"local", "password", "attempts"})
 LONGEST_ISSUER = 512
 LONGEST_SUBJECT = 255
 

@@ -8,6 +8,8 @@ from stead.web.pages import (
     administration,
     builds,
     creation,
+    devices,
+    identity,
     logs,
     search,
     session,
@@ -34,6 +36,8 @@ _PAGES = (
     settings,
     users,
     administration,
+    identity,
+    devices,
     search,
 )
 

@@ -24,11 +24,16 @@ _PAGES = (
     ("Templates", "/templates", "template", None),
     ("New template", "/templates/new", "upload", ("template", "create")),
     ("Users", "/users", "users", ("user", "create")),
+    ("Groups", "/groups", "users", ("user", "create")),
+    ("Sign-in providers", "/identity", "login", ("deployment", "read")),
+    ("Sign-in attempts", "/identity/attempts", "list-details", ("audit", "read")),
     ("Audit", "/audit", "list-details", ("audit", "read")),
     ("Deployment", "/deployment", "server-cog", ("deployment", "read")),
     ("Settings", "/settings", "settings", None),
     ("API tokens", "/settings/tokens", "key", None),
     ("Password", "/settings/password", "lock", None),
+    ("Sessions", "/settings/sessions", "device-desktop", None),
+    ("How you sign in", "/settings/sign-in", "login", None),
 )
 
 

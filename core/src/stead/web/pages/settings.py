@@ -8,14 +8,16 @@ from flask import Blueprint, Response, redirect, request
 from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
-from stead.api.errors import InvalidInput, SteadError
+from stead.api.errors import InvalidInput, NotAuthenticated, SteadError
 from stead.domain.names import SHORTEST_PASSWORD
-from stead.services import tokens, users
-from stead.web.auth import current_actor
-from stead.web.context import current_core, is_secure
+from stead.services import sessions, tokens, users
+from stead.services.signin import conversion, flow
+from stead.web.auth import current_actor, session_id
+from stead.web.context import client_address, current_core, is_secure
 from stead.web.failures import status_of
 from stead.web.pages.notices import redirect_saying
 from stead.web.pages.rendering import THEME_COOKIE, THEMES, page, problem_in
+from stead.web.pages.sign_in import go
 
 blueprint = Blueprint("settings", __name__)
 
@@ -106,6 +108,72 @@ def delete_token(token_id: str) -> BaseResponse:
 @login_required
 def ask(token_id: str) -> Response:
     return page("settings/ask.html", token_id=token_id)
+
+
+@blueprint.get("/settings/sessions")
+@login_required
+def list_sessions() -> Response:
+    found = sessions.list(current_core(), current_actor())
+    return page("settings/sessions.html", sessions=found, this=session_id(), titles=_titles(), tab="sessions")
+
+
+@blueprint.post("/settings/sessions/<ended_id>/end")
+@login_required
+def end_session(ended_id: str) -> BaseResponse:
+    sessions.end(current_core(), current_actor(), ended_id)
+    return redirect_saying("/settings/sessions", "That browser is signed out.")
+
+
+@blueprint.post("/settings/sessions/end-others")
+@login_required
+def end_other_sessions() -> BaseResponse:
+    sessions.end_others(current_core(), current_actor(), but=session_id())
+    return redirect_saying("/settings/sessions", "All other browsers are signed out.")
+
+
+@blueprint.get("/settings/sign-in")
+@login_required
+def how_to_sign_in() -> Response:
+    return _sign_in_page({}, {})
+
+
+@blueprint.post("/settings/sign-in")
+@login_required
+def tie_to_provider() -> BaseResponse:
+    """Tie the account to a provider: with the password proven again, and somebody at the provider."""
+    core, actor, form = current_core(), current_actor(), request.form
+    try:
+        configured = conversion.prove(core, actor, form.get("provider", ""), form.get("password", ""), client_address())
+        if configured.redirect is not None:
+            return go(configured.name, flow.Purpose.LINK, "/settings/sign-in")
+        person = conversion.verify(
+            configured, form.get("provider_username", "").strip(), form.get("provider_password", "")
+        )
+        conversion.link(core, actor, configured, person, keep_session=session_id())
+    except SteadError as error:
+        problems = {"password" if isinstance(error, NotAuthenticated) else error.field or "": str(error)}
+        return _sign_in_page(form, problems, status_of(error))
+    return redirect_saying("/settings/sign-in", f"You sign in with {configured.title} from now on.")
+
+
+def _sign_in_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
+    core = current_core()
+    me = users.get(core, current_actor(), "me")
+    choices = [one for one in core.identity if one.settings.link_by_owner]
+    return page(
+        "settings/sign_in.html",
+        status,
+        me=me,
+        choices=choices,
+        title=_titles().get(me.provider, me.provider),
+        form=form,
+        problems=problems,
+        tab="sign-in",
+    )
+
+
+def _titles() -> dict[str, str]:
+    return {one.name: one.title for one in current_core().identity}
 
 
 def _tokens_page(

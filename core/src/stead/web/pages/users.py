@@ -12,7 +12,8 @@ from stead.api.errors import InvalidInput, SteadError
 from stead.domain import rbac
 from stead.domain.names import SHORTEST_PASSWORD
 from stead.domain.states import Role
-from stead.services import users
+from stead.services import sessions, users
+from stead.services.signin import conversion
 from stead.web.auth import current_actor
 from stead.web.context import current_core
 from stead.web.failures import status_of
@@ -123,9 +124,29 @@ def ask(username: str) -> Response:
     return page("users/ask.html", user=users.get(current_core(), current_actor(), username))
 
 
+@blueprint.post("/users/<username>/sign-out")
+@login_required
+def sign_out_everywhere(username: str) -> BaseResponse:
+    sessions.end_others(current_core(), current_actor(), username)
+    return redirect_saying(f"/users/{username}", f"{username} is signed out of every browser.")
+
+
+@blueprint.post("/users/<username>/password-account")
+@login_required
+def to_password(username: str) -> BaseResponse:
+    try:
+        conversion.to_password(current_core(), current_actor(), username, request.form.get("password", ""))
+    except SteadError as error:
+        return _user_page(username, problem_in(error), status_of(error))
+    return redirect_saying(f"/users/{username}", f"{username} signs in with the password from now on.")
+
+
 def _user_page(username: str, problems: Mapping[str, str], status: int = 200) -> Response:
-    user = users.get(current_core(), current_actor(), username)
-    return page("users/user.html", status, user=user, problems=problems, roles=ROLES)
+    core, actor = current_core(), current_actor()
+    user = users.get(core, actor, username)
+    may = rbac.allows(actor, rbac.Resource.USER, rbac.Action.UPDATE, user.id)
+    found = sessions.list(core, actor, user.id) if may else ()
+    return page("users/user.html", status, user=user, problems=problems, roles=ROLES, sessions=found)
 
 
 def _roles(chosen: list[str]) -> tuple[Role, ...]:

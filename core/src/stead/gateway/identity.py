@@ -96,7 +96,7 @@ class IdentityRoutes:
         return JSONResponse({"agent_id": given.agent_id, "token": given.token}, headers=NEVER_STORED)
 
     async def _read(self, request: Request, model: type[Asked]) -> Asked:
-        self._meter.take(_address(request))
+        self._meter.take(instance_identity.source_of(_address(request)))
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _body(request)

@@ -128,7 +128,7 @@ def challenge(core: Core, verifiers: Verifiers, auth: str, address: str) -> stor
     :raises RateLimited: too many from this address.
     """
     made = verifiers.get(auth).challenge()
-    now, source = core.clock.now(), _network(address)
+    now, source = core.clock.now(), source_of(address)
     new = store.Challenge(new_id(), auth, made, source, now, now + CHALLENGE_LIFETIME)
     with core.database.write():
         if store.challenges_from(source, now - timedelta(minutes=1)) >= core.settings.proof_attempts:
@@ -264,7 +264,7 @@ def _label(agent: AgentIdentity) -> str:
     return f"{agent.name} of {agent.owner}/{agent.workspace}"
 
 
-def _network(address: str) -> str:
+def source_of(address: str) -> str:
     """What counts as one source: an IPv4 address, or the 64 bits that an IPv6 site has at its disposal."""
     try:
         parsed = ipaddress.ip_address(address)

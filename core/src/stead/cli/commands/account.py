@@ -9,6 +9,7 @@ import click
 
 from stead.cli.certificates import drop_certificates
 from stead.cli.client import Client
+from stead.cli.commands.browser import sign_in
 from stead.cli.failures import CliError, usage_error
 from stead.cli.here import LOOPBACK, chosen_url, session, with_scheme
 from stead.cli.lazy import Command
@@ -21,6 +22,9 @@ from stead.cli.transport import endpoint_of
 @click.argument("url", required=False)
 @click.option("--username", "-u", metavar="NAME", help="Username or e-mail address.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+@click.option("--browser", is_flag=True, help="Sign in through the browser, whatever else there is.")
+@click.option("--device", is_flag=True, help="As --browser, but open none here: for a machine without one.")
+@click.option("--provider", default="", metavar="NAME", help="Ask this identity provider alone about the password.")
 @click.option("--token-stdin", is_flag=True, help="Read an API token from the first line of stdin.")
 @click.option("--first-user-username", metavar="NAME", help="Create the owner of a fresh deployment.")
 @click.option("--first-user-email", metavar="EMAIL", help="E-mail address of that owner.")
@@ -29,6 +33,9 @@ def login(
     url: str | None,
     username: str | None,
     password_stdin: bool,
+    browser: bool,
+    device: bool,
+    provider: str,
     token_stdin: bool,
     first_user_username: str | None,
     first_user_email: str | None,
@@ -36,13 +43,16 @@ def login(
 ) -> None:
     """Sign in to the server at URL and stay signed in.
 
-    On a fresh deployment this creates its owner. Passwords and tokens are read from the terminal or from
-    stdin, never from the command line, where others could see them.
+    Where people sign in at a page of their organisation, or with --browser, a code is shown here and confirmed
+    in the browser. On a fresh deployment this creates its owner. Passwords and tokens are read from the terminal
+    or from stdin, never from the command line, where others could see them.
     """
     client = Client(_server(url))
     _warn_of_plain_text(client.url)
     if token_stdin:
         token = _line_of_stdin("token")
+    elif browser or device or (not username and not password_stdin and _wants_browser(client)):
+        token = sign_in(client, open_browser=not device)
     else:
         fresh = client.get("/buildinfo")["first_run"]
         if fresh:
@@ -55,11 +65,25 @@ def login(
         password = _line_of_stdin("password") if password_stdin else _ask_password(confirm=fresh)
         if fresh:
             _create_owner(client, username, email, password, first_user_full_name)
-        token = client.post("/login", {"login": username, "password": password, "client": "cli"})["token"]
+        asked = {"login": username, "password": password, "client": "cli"}
+        token = client.post("/login", asked | ({"provider": provider} if provider else {}))["token"]
     user = Client(client.url, token).get("/users/me")
     save_session(client.url, token)
     drop_certificates()
     show({"url": client.url, "user": user}, lambda: f"Signed in to {client.url} as {user['username']}.")
+
+
+def _wants_browser(client: Client) -> bool:
+    """Whether a person is here, and the server has a way in that leads over a page."""
+    if not is_interactive():
+        return False
+    try:
+        methods = client.get("/login/methods")
+    except CliError as error:
+        if error.reason == "not_found":  # an older server
+            return False
+        raise
+    return any(one["shape"] == "page" for one in methods["providers"])
 
 
 def _server(url: str | None) -> str:

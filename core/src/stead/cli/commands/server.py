@@ -61,3 +61,16 @@ def reset_password(settings: Settings, user: str, password_stdin: bool) -> None:
     """Set another password for a user in the database of this machine, when nobody can sign in any more."""
     import_module("stead.cli.local").reset_password(settings, user, new_password(password_stdin))
     show({"user": user}, lambda: f"The password of {user} is set.")
+
+
+@server.command("recover")
+@click.argument("user")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+@click.pass_obj
+def recover(settings: Settings, user: str, password_stdin: bool) -> None:
+    """Make a user an active owner with a password, in the database of this machine.
+
+    The way back in when an identity provider is away or set up wrongly: it is not asked, nor need it be configured.
+    """
+    found = import_module("stead.cli.local").recover(settings, user, new_password(password_stdin))
+    show(found, lambda: f"{found['username']} is an owner and signs in with this password.")

@@ -100,7 +100,7 @@ def test_a_kept_connection_that_dies_unseen_is_tried_anew(
 
 def test_a_hanging_server_costs_one_time_out_and_is_left_alone(pair: tuple[Slapd, Slapd], provider_for: Make) -> None:
     first, second = pair
-    provider = provider_for(first, second, timeout=5, retry_after=3600)
+    provider = provider_for(first, second, timeout=5, connect_timeout=5, retry_after=3600)
     assert is_used(provider, first)
     first.signal(signal.SIGSTOP)
     with ThreadPoolExecutor(8) as people:

@@ -95,7 +95,7 @@ def test_the_account_may_be_a_client_certificate(slapd: Slapd, provider_for: Mak
     assert sign_in(provider_for(slapd, **certificate, **nobody)) is not None
     forged = Authority(tmp_path).issue("stead")
     certificate.update(client_cert_file=forged.certificate, client_key_file=forged.key)
-    with pytest.raises(Unavailable, match="closed the connection|encryption failed|reset"):
+    with pytest.raises(Unavailable, match=r"closed the connection|encryption failed|reset"):
         sign_in(provider_for(slapd, **certificate, **nobody))
 
 

@@ -36,17 +36,23 @@ class Group(click.Group):
 
 
 class LazyGroup(click.Group):
-    """The root: commands are imported when they are used."""
+    """The root: commands are imported when they are used.
 
-    def __init__(self, *args: Any, entries: Mapping[str, Entry], **options: Any) -> None:
+    :param aliases: other names of entries, which no list shows.
+    """
+
+    def __init__(
+        self, *args: Any, entries: Mapping[str, Entry], aliases: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self.entries = entries
+        self.aliases = dict(aliases or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*self.entries, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = self.entries.get(cmd_name)
+        entry = self.entries.get(self.aliases.get(cmd_name, cmd_name))
         if entry is None:
             return super().get_command(ctx, cmd_name) or self._of_plugins(ctx, cmd_name)
         return load(entry)

@@ -31,7 +31,9 @@ ENTRIES = {
     "ping": Entry(
         f"{_AT}ping:ping", "Measure the way to a workspace: connecting to its agent's SSH server, and the way back."
     ),
-    "plugins": Entry(f"{_AT}plugins:plugins", "What is installed on the server."),
+    "plugins": Entry(
+        f"{_AT}plugins:plugins", "What is installed on the server, and a beginning for a plugin of your own."
+    ),
     "restart": Entry(f"{_AT}lifecycle:restart", "Stop a workspace and start it again."),
     "server": Entry(
         f"{_AT}server:server",
@@ -53,6 +55,7 @@ ENTRIES = {
 @click.group(
     cls=LazyGroup,
     entries=ENTRIES,
+    aliases={"plugin": "plugins"},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--url", metavar="URL", help="The server to use instead of the one that you are signed in to.")

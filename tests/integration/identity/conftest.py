@@ -152,6 +152,13 @@ class Site:
     authorities: Authorities
     folder: Path
     stranger: httpx.Client
+    person: httpx.Client
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What the owner reads."""
+        answer = self.person.get(path, params=query)
+        answer.raise_for_status()
+        return answer.json()
 
     def provision(self, machine: Machine, *, agents: int = 1, workspace: str | None = None) -> HandmadeWorkspace:
         """A build that has made this machine, with agents that have no token."""
@@ -165,7 +172,7 @@ class Site:
         return start_workspace(self.core, self.owner, self.template, name, made, machine.state())
 
     def agent(self, made: HandmadeWorkspace) -> dict[str, Any]:
-        workspace = self.deployment.get(f"/workspaces/{made.workspace.id}")
+        workspace = self.get(f"/workspaces/{made.workspace.id}")
         found: dict[str, Any] = workspace["latest_build"]["resources"][0]["agents"][0]
         return found
 
@@ -182,7 +189,7 @@ class Site:
             raise AssertionError(f"{error}\n{run.output[-3000:]}\n{self.deployment.log[-3000:]}") from error
 
     def audit(self, made: HandmadeWorkspace, action: str) -> list[dict[str, Any]]:
-        found = self.deployment.get("/audit", limit=200)["items"]
+        found = self.get("/audit", limit=200)["items"]
         return [row for row in found if row["action"] == action and row["target_id"] == made.workspace.id]
 
     # By hand, with the agent's own way to ask the metadata service
@@ -319,5 +326,6 @@ def site(
         stack.callback(close_core, core)
         owner = authentication.actor_for_token(core, deployment.token)
         stranger = stack.enter_context(httpx.Client(base_url=deployment.url, timeout=PATIENCE, verify=False))
+        person = stack.enter_context(deployment.client())
         template = import_template(core, owner, "plain")
-        yield Site(deployment, core, owner, template, authorities, folder, stranger)
+        yield Site(deployment, core, owner, template, authorities, folder, stranger, person)

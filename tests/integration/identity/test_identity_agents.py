@@ -39,7 +39,7 @@ def test_a_machine_proves_itself_and_its_agent_connects(site: Any, cloud: str) -
         answer = site.post("session", site.proof(machine))
         assert answer.status_code == 401, answer.text
         assert "connected" not in answer.text
-        everything = (run.output, site.deployment.log, json.dumps(site.deployment.get("/audit", limit=200)))
+        everything = (run.output, site.deployment.log, json.dumps(site.get("/audit", limit=200)))
         for text in everything:
             for secret in (session["token"], AwsMachine.secret, AwsMachine.token):
                 assert secret not in text

@@ -255,7 +255,7 @@ def test_who_may_see_the_workspace_learns_why_and_only_once(site: Any) -> None:
         "auth": "google-instance-identity",
         "reason": "The token is for another audience.",
     }
-    lines = site.deployment.get(f"/agents/{made.agent_id}/logs")["items"]
+    lines = site.get(f"/agents/{made.agent_id}/logs")["items"]
     assert [line["text"] for line in lines] == [
         "The proof of the machine's identity was refused: The token is for another audience."
     ]

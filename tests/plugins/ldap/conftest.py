@@ -15,6 +15,7 @@ from stead_ldap.provider import LdapProvider
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ldap_people import GROUPS, PEOPLE, Make, settings_for
+from samba_ad import ActiveDirectory, active_directory
 
 
 @pytest.fixture
@@ -35,4 +36,11 @@ def provider_for() -> Iterator[Make]:
 def slapd() -> Iterator[Slapd]:
     """One server for the tests of a module that change nothing."""
     with own_slapd(*PEOPLE, *GROUPS, overlays=MEMBER_OF) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def domain() -> Iterator[ActiveDirectory]:
+    """A domain controller for the tests of a module."""
+    with active_directory() as server:
         yield server

@@ -21,7 +21,7 @@ def strange_server(talk: Talk) -> Iterator[str]:
     connections: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
+        with contextlib.suppress(OSError, sansldap.ProtocolError), connection:
             talk(connection)
 
     def accept() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ldap_people import Make
-from samba_ad import ADMIN, ADMIN_PASSWORD, BASE, ActiveDirectory, active_directory
+from samba_ad import ADMIN, ADMIN_PASSWORD, BASE, ActiveDirectory
 
 from stead.api.signin import AuthenticationFailed, Credentials, Link, Person, Trace
 from stead_ldap.provider import LdapProvider
@@ -17,12 +16,6 @@ from stead_ldap.wire import Refused
 pytestmark = pytest.mark.timeout(600)
 GROUPS_OF_ALICE = ("circle", "developers", "engineering", "ring", "staff")
 AT_DOMAIN = "{username}@ad.example.test"
-
-
-@pytest.fixture(scope="module")
-def domain() -> Iterator[ActiveDirectory]:
-    with active_directory() as server:
-        yield server
 
 
 @pytest.fixture

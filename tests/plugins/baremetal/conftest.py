@@ -23,6 +23,7 @@ from docker.models.containers import Container
 from stead.api.provider import BuildContext, Context, Owner
 from stead.testing.debian import DebianUnavailable, debian_archive
 from stead.testing.docker_api import DockerApi
+from stead.testing.engine_guardian import guarded
 from stead.testing.left_out import leave_out
 from stead.testing.session import cache_folder, file_lock
 from stead.testing.waiting import eventually, find_free_port
@@ -34,9 +35,14 @@ from stead_baremetal.settings import BaremetalSettings
 PACKAGES = ("ca-certificates", "cron", "curl", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv")
 TAG = "stead-test/machine:1"
 RECIPE = "stead-test.recipe"
+LABEL = f"stead-test.baremetal.{secrets.token_hex(4)}"  # of this process
 BOOT = (
     "mkdir -p /run/sshd; rm -f /run/nologin; cd /var/lib/stead-machine 2>/dev/null && rm -f supervisor; "
     f"[ ! -x {PROGRAM} ] || {PROGRAM} boot; exec /usr/sbin/sshd -D -e"
+)
+CLEAN = (
+    "/bin/rm -f /usr/local/sbin/rm /usr/local/bin/hang; pkill -KILL -f '[s]tead-machine supervise'; sleep 0.1; "
+    "pkill -KILL -u coder; userdel -r coder; rm -rf /home/coder /var/lib/stead-machine /etc/stead-machine.conf; true"
 )
 START_SECONDS = 60.0
 CHUNK = 1 << 20
@@ -124,6 +130,8 @@ class Farm:
         self.image, self.folder = image, folder
         self.key_file = folder / "client"
         self.public_key = _key_pair(self.key_file)
+        # Of our own: the engine's default network is everybody's.
+        self.network = self.client.networks.create(f"stead-test-{secrets.token_hex(4)}", labels={LABEL: "1"})
         self.boxes: list[Box] = []
         self._idle: list[Box] = []
 
@@ -146,7 +154,8 @@ class Farm:
             name=f"stead-test-{name}",
             hostname=name,
             init=command is None,
-            labels={"stead-test": "baremetal"},
+            labels={LABEL: "1"},
+            network=self.network.name,
             ports={"22/tcp": ("127.0.0.1", port)},
             **options,
         )
@@ -165,11 +174,7 @@ class Farm:
 
     def give_back(self, box: Box) -> None:
         """For the next test; whatever the last one left is cleared away without asking the program."""
-        box.sh(
-            "pkill -KILL -f 'stead-machine supervise'; sleep 0.1; pkill -KILL -u coder; "
-            "userdel -r coder; rm -rf /home/coder /var/lib/stead-machine /etc/stead-machine.conf; true",
-            check=False,
-        )
+        box.sh(CLEAN, check=False)
         self._idle.append(box)
 
     def remove(self, box: Box) -> None:
@@ -180,18 +185,26 @@ class Farm:
     def close(self) -> None:
         for box in list(self.boxes):
             self.remove(box)
+        self.network.remove()
         self.client.close()
+
+    @property
+    def gateway(self) -> str:
+        """The address under which the machines reach this one."""
+        self.network.reload()
+        return str(self.network.attrs["IPAM"]["Config"][0]["Gateway"]).partition("/")[0]
 
 
 @pytest.fixture(scope="session")
 def farm(docker_engine: str, machine_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     if shutil.which("ssh-keygen") is None:
         leave_out("OpenSSH", "there is no ssh-keygen here")
-    made = Farm(docker_engine, machine_image, tmp_path_factory.mktemp("farm"))
-    try:
-        yield made
-    finally:
-        made.close()
+    with guarded(docker_engine, LABEL):
+        made = Farm(docker_engine, machine_image, tmp_path_factory.mktemp("farm"))
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 @dataclass

@@ -140,6 +140,8 @@ def open_session(
     )
     with core.change(actor) as change:
         credentials.insert_session(session, address[:64], user_agent[:512], now)
+        # Seen from the start: only people who use Stead are looked up at their provider every few seconds.
+        users.touch(user_id, now, now)
         after = {"provider": provider} if provider else None
         change.record("signed in", "user", user_id, actor.username, after=after)
     return secret

@@ -173,6 +173,20 @@ class Browser:
                 raise AssertionError(f"{answer.status_code} at {answer.url}: {answer.text[:2000]}")
         raise AssertionError(f"no end of redirects at {answer.url}")
 
+    def walk(self, url: str, home: str, **typed: str) -> httpx.Response:
+        """The page at ``home``, a server that really is there, that the way ends on."""
+        answer = self.client.get(url)
+        for _ in range(30):
+            if answer.is_redirect:
+                answer = self.client.get(urljoin(str(answer.url), answer.headers["location"]))
+            elif str(answer.url).startswith(home):
+                return answer
+            elif answer.status_code == 200 and "<form" in answer.text:
+                answer = self._submit(answer, typed)
+            else:
+                raise AssertionError(f"{answer.status_code} at {answer.url}: {answer.text[:2000]}")
+        raise AssertionError(f"no end of redirects at {answer.url}")
+
     def _submit(self, page: httpx.Response, typed: Mapping[str, str]) -> httpx.Response:
         form = re.search(r"<form\b(.*?)>(.*?)</form>", page.text, re.DOTALL)
         assert form, page.text[:2000]

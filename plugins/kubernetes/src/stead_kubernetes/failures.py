@@ -72,6 +72,8 @@ STATUS: dict[int, Rule] = {
 }
 EXCEEDED = re.compile(r"exceeded quota", re.IGNORECASE)
 NO_ROOM = re.compile(r"provided port is already allocated|range is full|no more IPs", re.IGNORECASE)
+# A new namespace gets its default service account, and that its token, a moment later.
+YOUNG = re.compile(r'serviceaccount "default" not found|no API token found for service account', re.IGNORECASE)
 ENDING = re.compile(r"because it is being terminated", re.IGNORECASE)
 DENIED = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
@@ -101,6 +103,8 @@ def _of_answer(error: ApiException) -> Rule:
         return Rule(QuotaExceeded, QUOTA)
     if ENDING.search(words):
         return Rule(ResourceConflict, "The namespace is being removed: wait for its end, or use another one.")
+    if YOUNG.search(words):
+        return Rule(Throttled, "The namespace is new: its service account comes in a moment.")
     if NO_ROOM.search(words):
         return Rule(CapacityExhausted, "Choose another port, or leave it out to get a free one.")
     reason = REASONS.get(str(status.get("reason", "")))
@@ -110,6 +114,8 @@ def _of_answer(error: ApiException) -> Rule:
 KINDS: tuple[tuple[type[BaseException], Rule], ...] = (
     (ConfigException, Rule(CredentialsRejected, CREDENTIALS)),
     (urllib3.exceptions.SSLError, Rule(CredentialsRejected, AUTHORITY)),
+    # By its class also a time-out, which it is not.
+    (urllib3.exceptions.NewConnectionError, Rule(PlatformUnreachable, NETWORK)),
     (urllib3.exceptions.TimeoutError, Rule(OperationTimedOut, NETWORK)),
     (urllib3.exceptions.LocationValueError, Rule(ProviderFailure, "Check the address of the API server (host).")),
     (urllib3.exceptions.HTTPError, Rule(PlatformUnreachable, NETWORK)),

@@ -10,11 +10,19 @@ from stead_kubernetes.pod_parts import Container, Expression, LabelSelector, Pod
 from stead_kubernetes.pod_volumes import Volume
 
 
+class FieldExpression(Spec):
+    """A requirement that fields of a node must meet."""
+
+    key: str = attribute(required=True)
+    operator: str = attribute(required=True)
+    values: set[str] | None = attribute(optional=True)
+
+
 class NodeTerm(Spec):
     """Nodes that fit."""
 
     match_expressions: list[Expression] = block(Expression)
-    match_fields: list[Expression] = block(Expression)
+    match_fields: list[FieldExpression] = block(FieldExpression)
 
 
 class NodePreference(Spec):

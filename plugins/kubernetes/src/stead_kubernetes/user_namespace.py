@@ -28,7 +28,7 @@ def ensure(cluster: Cluster, context: Context, namespace: str, settings: Kuberne
             remedy="Set user_namespace in [plugins.kubernetes] to a pattern that gives each owner another name.",
         )
     if settings.user_quota:
-        body = {"metadata": {"labels": labels}, "spec": {"hard": dict(settings.user_quota)}}
+        body: Found = {"metadata": {"labels": labels}, "spec": {"hard": dict(settings.user_quota)}}
         _there(cluster, context, QUOTAS, namespace, NAME, body)
     if settings.user_isolation:
         spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}

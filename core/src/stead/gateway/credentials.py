@@ -20,7 +20,7 @@ from stead.services.core import Core
 logger = logging.getLogger(__name__)
 
 SESSION_COOKIE = "stead_session"
-RECHECK_SECONDS = 30.0
+RECHECK_SECONDS = 10.0
 _DENIALS = (NotAuthenticated, Forbidden, NotFound)
 
 

@@ -25,6 +25,7 @@ from stead.network.tailcat import RelayAccess, Tailcat, TailcatUnavailable
 from stead.network.tunnel import TunnelServer
 from stead.provisioner.supervisor import Supervisor
 from stead.server import listeners
+from stead.server.apart import SignInsApart
 from stead.server.bodies import ReadBodiesFirst
 from stead.server.bundle import provide_bundle
 from stead.server.certificate import pinned_certificate
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 ALWAYS_RELAY = "TS_DEBUG_ALWAYS_USE_DERP"  # of the tunnel program itself, for tests
 WEB_THREADS = 8
+SIGN_IN_THREADS = 24  # of which most wait for a provider
 WEB_QUEUE = 64  # pieces of an answer that a slow reader may leave unsent before it holds a thread
 DRAIN_SECONDS = 5
 PATH_SECONDS = 2.0
@@ -149,7 +151,8 @@ class ServerProcess:
     def _web_application(self) -> ASGIApp:
         flask_app = import_module("stead.web.app").create_app(self.core)
         web = WSGIMiddleware(flask_app, workers=WEB_THREADS, send_queue_size=WEB_QUEUE)
-        return ReadBodiesFirst(cast("ASGIApp", web))
+        sign_ins = WSGIMiddleware(flask_app, workers=SIGN_IN_THREADS, send_queue_size=WEB_QUEUE)
+        return ReadBodiesFirst(SignInsApart(cast("ASGIApp", web), cast("ASGIApp", sign_ins)))
 
     async def _serve(
         self, gateway: Gateway, app: Any, sockets: list[Any], *, tls: bool

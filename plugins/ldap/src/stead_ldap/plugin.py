@@ -15,4 +15,4 @@ def _provider(settings: LdapSettings) -> IdentityProvider:
 
 @hookimpl
 def stead_identity_providers() -> list[IdentityProviderSpec]:
-    return [IdentityProviderSpec(kind="ldap", title="LDAP", factory=_provider, settings=LdapSettings, form="Name")]
+    return [IdentityProviderSpec(kind="ldap", title="LDAP", factory=_provider, settings=LdapSettings, form="Username")]

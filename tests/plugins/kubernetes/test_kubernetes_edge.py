@@ -243,10 +243,10 @@ def test_every_owner_gets_a_namespace_with_quota_and_policy(edge, bench) -> None
         (201, echoed),
         (201, echoed),
     ]
-    made = bench(user_namespace="stead-{owner}", user_quota={"pods": "5"}, user_isolation=True)
+    owners = bench(user_namespace="stead-{owner}", user_quota={"pods": "5"}, user_isolation=True)
     thing = config_map()
     thing.meta.namespace = Unknown
-    thing.create(made.context())
+    thing.create(owners.context())
     assert thing.meta.namespace == "stead-alice"
     posted = [request.body["kind"] for request in edge.requests if request.method == "POST"]
     assert posted == ["Namespace", "ResourceQuota", "NetworkPolicy", "ConfigMap"]
@@ -254,7 +254,7 @@ def test_every_owner_gets_a_namespace_with_quota_and_policy(edge, bench) -> None
     before = len(edge.requests)
     another = config_map("c2")
     another.meta.namespace = Unknown
-    another.create(made.context("k2"))
+    another.create(owners.context("k2"))
     assert len(edge.requests) == before + 1
 
 

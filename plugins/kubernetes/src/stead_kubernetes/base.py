@@ -118,7 +118,10 @@ class Object(Resource):
         meta.name, meta.uid = seen["name"], seen["uid"]
         if self.KIND.namespaced:
             meta.namespace = namespace
-        meta.resource_version, meta.generation = seen.get("resourceVersion", ""), int(seen.get("generation", 0))
+        meta.generation = int(seen.get("generation", 0))
+        if not refresh or not is_known(meta.resource_version) or not meta.resource_version:
+            # As of our last change: it also changes with every word about the object's state.
+            meta.resource_version = seen.get("resourceVersion", "")
         if refresh:
             ignored = visible(seen.get("annotations")), visible(seen.get("labels"))
             for name, entries in zip(("annotations", "labels"), ignored, strict=True):

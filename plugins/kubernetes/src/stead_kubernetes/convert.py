@@ -52,6 +52,7 @@ ATTRIBUTES = {
 NUMBERS = frozenset({"fs_group", "replicas", "run_as_group", "run_as_user", "toleration_seconds"})
 OCTAL = frozenset({"default_mode", "mode"})
 EITHER = frozenset({"max_surge", "max_unavailable", "port", "target_port"})
+FILLED = frozenset({"annotations", "labels", "limits", "requests"})
 KEYS = ("name", "key", "mount_path", "device_path", "container_port", "port", "ip", "path")
 UNDERSCORE = re.compile(r"_([a-z0-9])")
 
@@ -131,15 +132,18 @@ def _nothing(value: Any) -> bool:
     return value is None or value is False or value in ("", 0) or (isinstance(value, list | dict | set) and not value)
 
 
-def _alike(current: Any, seen: Any) -> bool:
-    return (_nothing(current) and _nothing(seen)) or _same(current, seen)
+def _alike(attribute: Attribute, current: Any, seen: Any) -> bool:
+    if _nothing(current) and _nothing(seen):
+        return True
+    # Of some maps the API server fills in entries, which are not ours to remove.
+    whole = attribute.name in FILLED or not isinstance(current, dict) or len(current) == len(seen or {})
+    return whole and _same(current, seen)
 
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return one == other
     if isinstance(one, dict) and isinstance(other, dict):
-        # What others have added is not ours to remove.
         return all(name in other and quantities.same(text, other[name]) for name, text in one.items())
     if isinstance(one, list | set) and isinstance(other, list | set):
         return sorted(map(str, one)) == sorted(map(str, other)) if isinstance(one, set) else list(one) == list(other)
@@ -155,8 +159,8 @@ def observe(model: Model, found: Mapping[str, Any], *, refresh: bool) -> None:
         current, seen = getattr(model, attribute.key), told(attribute, found.get(api_name(model, attribute)))
         if current is Unknown:
             setattr(model, attribute.key, seen if seen is not None else _empty(attribute))
-        elif refresh and current is not None and not _alike(current, seen):
-            setattr(model, attribute.key, _kept(current, seen))
+        elif refresh and current is not None and not _alike(attribute, current, seen):
+            setattr(model, attribute.key, _kept(attribute, current, seen))
     for block in model.schema().blocks.values():
         _observe_block(model, block, found.get(api_name(model, block)), refresh=refresh)
 
@@ -167,11 +171,12 @@ def _empty(attribute: Attribute) -> Any:
     return {} if isinstance(signature, list) and signature[0] == "map" else None
 
 
-def _kept(current: Any, seen: Any) -> Any:
-    """Of a map the entries that a template has set, as they are now."""
-    if isinstance(current, dict) and isinstance(seen, dict):
-        return {name: seen[name] for name in current if name in seen}
-    return seen
+def _kept(attribute: Attribute, current: Any, seen: Any) -> Any:
+    """The value as it is now; of a map's entries the text that a template has, where it means the same."""
+    if not isinstance(current, dict) or not isinstance(seen, dict):
+        return seen
+    names = [name for name in seen if name in current or attribute.name not in FILLED]
+    return {name: current[name] if quantities.same(current.get(name), seen[name]) else seen[name] for name in names}
 
 
 def _observe_block(model: Model, block: Block, seen: Any, *, refresh: bool) -> None:

@@ -108,7 +108,8 @@ def _of_answer(error: ApiException) -> Rule:
     if NO_ROOM.search(words):
         return Rule(CapacityExhausted, "Choose another port, or leave it out to get a free one.")
     reason = REASONS.get(str(status.get("reason", "")))
-    return reason or STATUS.get(int(error.status or 0), Rule(ProviderFailure))
+    code = error.status if isinstance(error.status, int) else 0
+    return reason or STATUS.get(code, Rule(ProviderFailure))
 
 
 KINDS: tuple[tuple[type[BaseException], Rule], ...] = (

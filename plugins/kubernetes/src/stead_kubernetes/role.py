@@ -81,7 +81,7 @@ class RoleBinding(Object, name="kubernetes_role_binding"):
             self.subject = self.subject[: len(seen)]
             self.subject += [Subject(name="", kind="", namespace="default") for _ in seen[len(self.subject) :]]
         for item, found_item in zip(self.subject, seen, strict=False):
-            shown = {**found_item, "namespace": found_item.get("namespace") or item.namespace}
+            shown = {**found_item, "namespace": found_item.get("namespace") or "default"}
             shown["apiGroup"] = found_item.get("apiGroup", "")
             observe(item, shown, refresh=refresh)
 

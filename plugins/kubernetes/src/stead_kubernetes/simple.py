@@ -109,7 +109,7 @@ class ServiceAccount(Object, name="kubernetes_service_account"):
 
     def observe(self, context: Context, found: Found, *, refresh: bool) -> None:
         del context
-        if self.default_secret_name is Unknown or refresh:
+        if self.default_secret_name is Unknown:
             named = [item["name"] for item in found.get("secrets") or ()]
             mine = {item.name for item in self.secret}
             prefix = f"{found['metadata']['name']}-token-"
@@ -122,6 +122,7 @@ class ServiceAccount(Object, name="kubernetes_service_account"):
             self.secret = _named(self.secret, found.get("secrets"))
 
     def fill(self, context: Context, found: Found) -> None:
+        self.default_secret_name = Unknown
         self.observe(context, found, refresh=True)
         self.image_pull_secret = [AccountReference(name=item["name"]) for item in found.get("imagePullSecrets") or ()]
         own = [item["name"] for item in found.get("secrets") or () if item["name"] != self.default_secret_name]

@@ -64,6 +64,13 @@ class Server:
                 return None
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
 
+    def namespace(self, name: str) -> None:
+        """Make a namespace, unless another process of this run has, and wait until pods can be made in it."""
+        with contextlib.suppress(AssertionError):
+            self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        eventually(lambda: (self.ask("GET", account) or {}).get("secrets"), READY_WITHIN, what=f"namespace {name}")
+
     def kubeconfig(self, path: Path, user: str = STEAD) -> Path:
         """A kubeconfig with a context for this server, and one that leads nowhere."""
         content = {

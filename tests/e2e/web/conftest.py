@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from stead.api.errors import SteadError
 from stead.config import load_settings
+from stead.config.groups import IdentitySettings
 from stead.domain.records import (
     Agent,
     AgentMetadata,
@@ -38,12 +39,14 @@ from stead.domain.states import AgentLifecycle, AgentStatus, AppHealth, JobKind,
 from stead.domain.states import Path as NetworkPath
 from stead.gateway.app import create_app as create_gateway_app
 from stead.gateway.state import Gateway
+from stead.plugins import PluginRegistry
 from stead.services import agents, authentication, deployment, jobs, templates, users, work, workspaces
 from stead.services.core import SYSTEM, Core, open_core
 from stead.services.presence import MetadataValue
 from stead.store.jobs import NewLine
 from stead.store.resources import AgentSecrets
 from stead.store.templates import Imported
+from stead.testing.signin import FakeDirectory, FakePage, registry_of
 from stead.web.app import create_app
 from stead.web.build_assets import build
 
@@ -390,11 +393,18 @@ def fresh_site(tmp_path: Path) -> Iterator[Site]:
     yield from serve_site(tmp_path, with_owner=False)
 
 
-def serve_site(folder: Path, *, with_owner: bool = True) -> Iterator[Site]:
+def serve_site(
+    folder: Path,
+    *,
+    with_owner: bool = True,
+    identity: dict[str, dict[str, Any]] | None = None,
+    plugins: PluginRegistry | None = None,
+) -> Iterator[Site]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = load_settings({"data_dir": str(folder / "data"), "access_url": url}, environ={})
-    core = open_core(settings)
+    settings = settings.model_copy(update={"identity": IdentitySettings(sections=identity or {})})
+    core = open_core(settings, plugins=plugins)
     core.presence.serving = True
     owner: Any = None
     if with_owner:
@@ -428,6 +438,35 @@ def serve_site(folder: Path, *, with_owner: bool = True) -> Iterator[Site]:
     holder["loop"].call_soon_threadsafe(holder["gateway"].close)
     holder["server"].should_exit = True
     thread.join(20)
+
+
+@dataclass
+class Providers:
+    """A site with an identity provider of each shape."""
+
+    site: Site
+    page: FakePage
+    directory: FakeDirectory
+
+
+@pytest.fixture(scope="module")
+def providers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Providers]:
+    page, directory = FakePage(), FakeDirectory()
+    sections: dict[str, dict[str, Any]] = {
+        "corp": {"kind": "fake-page", "sign_up": "open", "roles": {"auditors": ["auditor"]}},
+        "directory": {"kind": "fake-directory", "sign_up": "groups", "sign_up_groups": ["staff"]},
+    }
+    with page.serving():
+        folder = tmp_path_factory.mktemp("providers")
+        registry = registry_of(page.spec(), directory.spec())
+        for site in serve_site(folder, identity=sections, plugins=registry):
+            yield Providers(site, page, directory)
+
+
+@pytest.fixture
+def providers_visit(providers: Providers, browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """A window on the site with identity providers."""
+    yield from visitor(providers.site, browser)
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,7 @@ class OpenidKind(Kind):
             client_secret_file = "{secret}"
             scopes = ["openid", "profile", "email", "groups"]
             groups_claim = "groups"
+            timeout = 60
             """
 
     def prepare(self, client: httpx.Client, stead: str) -> None:

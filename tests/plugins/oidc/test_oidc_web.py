@@ -226,6 +226,27 @@ def test_answers_that_are_none(hostile: Hostile, route: str, status: int) -> Non
     assert hostile.count("/elsewhere") == 0  # redirects are not followed
 
 
+def test_connections_that_are_closed_while_they_are_used(hostile: Hostile) -> None:
+    """As servers do with those that were kept too long."""
+    broken: list[str] = []
+
+    def close_once(path: str):
+        right = hostile.routes[path]
+
+        def route(request):
+            if path in broken:
+                return right(request)
+            broken.append(path)
+            raise ConnectionAbortedError  # ends the connection without an answer
+
+        return route
+
+    for path in (WELL_KNOWN, "GET /jwks", "POST /token", "GET /userinfo"):
+        hostile.routes[path] = close_once(path)
+    assert sign_in(made(hostile), hostile).subject == "ada"
+    assert len(broken) == 4
+
+
 def test_ten_thousand_groups(hostile: Hostile) -> None:
     hostile.claims = {"groups": [f"group-{number:05}" for number in range(10_000)]}
     person = sign_in(made(hostile, groups_claim="groups"), hostile)

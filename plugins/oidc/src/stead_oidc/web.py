@@ -19,7 +19,7 @@ from stead_oidc.deadlines import DeadlineBackend, within
 from stead_oidc.settings import WebSettings, require_https
 
 _CONNECTIONS = 20
-_KEEP_SECONDS = 15.0
+_KEEP_SECONDS = 4.0  # less than the five seconds after which many servers close
 _LOOK = "Look whether the address is right, the provider runs, and nothing on the way holds Stead back."
 _FORM = "application/x-www-form-urlencoded"
 
@@ -81,13 +81,9 @@ class Web:
     def get(
         self, url: str, *, token: str = "", query: Mapping[str, str] | None = None, accept: str = "application/json"
     ) -> Answer:
-        """Ask; tried once more where a kept connection turned out to be closed."""
+        """Ask."""
         full = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
-        headers = {"accept": accept, **_bearer(token)}
-        try:
-            return self._exchange("GET", full, headers, b"")
-        except _Closed:
-            return self._exchange("GET", full, headers, b"")
+        return self._exchange("GET", full, {"accept": accept, **_bearer(token)}, b"")
 
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
         """Send a form."""
@@ -105,14 +101,23 @@ class Web:
         host = host_of(url)
         try:
             with within(self._timeout):
-                return self._bounded(method, url, sent, body)
+                return self._twice(method, url, sent, body)
         except httpcore.TimeoutException as error:
             message = f"{host} did not answer within {self._timeout:g} seconds."
             raise Unavailable(message, remedy=_LOOK) from error
-        except httpcore.RemoteProtocolError as error:
-            raise _Closed(f"{host} closed the connection or does not speak HTTP.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
             raise _unreachable(host, error) from error
+
+    def _twice(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Once more where the connection ended before an answer came.
+
+        A server may close a kept connection at the moment in which it is used again. If it did take a code or a
+        token, it refuses the second try, and nothing is lost that was not lost already.
+        """
+        try:
+            return self._bounded(method, url, headers, body)
+        except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
+            return self._bounded(method, url, headers, body)
 
     def _bounded(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)
@@ -146,10 +151,6 @@ class Web:
                 raise ValueError(f"The provider's address must be an https URL, not {url}")
         except ValueError as error:
             raise Unavailable(f"{error}.", remedy="It comes from the provider's discovery document.") from error
-
-
-class _Closed(Unavailable):
-    """The connection ended before an answer came."""
 
 
 def host_of(url: str) -> str:

@@ -111,7 +111,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
-            reply = server.answer(Request(self.command, parts.path, query, headers, body))
+            try:
+                reply = server.answer(Request(self.command, parts.path, query, headers, body))
+            except ConnectionAbortedError:
+                self.close_connection = True
+                return
             server.pause(reply.wait)
             content = reply.content()
             try:

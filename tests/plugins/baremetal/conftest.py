@@ -271,6 +271,10 @@ class Rig:
     def state(self, box: Box) -> str:
         return str(self.status(box).state)
 
+    @property
+    def agent(self) -> str:
+        return AGENT
+
     def owned(self) -> list[str]:
         return [item.identity for item in self.platform.owned_resources(self.name)]
 

@@ -35,6 +35,8 @@ def setup(user: str, public_key: str) -> str:
 set -eu
 umask 022
 id {user} >/dev/null 2>&1 || useradd --system --create-home --home-dir {home} --shell /bin/sh {user}
+# No password, but no locked account either: an SSH server without PAM lets nobody into one.
+usermod --password '*' {user}
 mkdir -p {home}/.ssh
 echo {shlex.quote(f"restrict {public_key.strip()}")} >{home}/.ssh/authorized_keys
 chown -R {user}: {home}/.ssh

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stead.api.provider import BlockSchema, Context, Plan, Resource, Unknown, attribute, is_known
+from stead.api.provider.durations import is_duration, seconds
 from stead.api.provider.values import is_wholly_known
 from stead_aws import tags as tagging
 from stead_aws.cloud import Cloud, Found, cloud_of
-from stead_aws.durations import is_duration, seconds
 
 if TYPE_CHECKING:
     from stead_aws.provider import Aws

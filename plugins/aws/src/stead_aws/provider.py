@@ -9,9 +9,9 @@ from botocore.config import Config
 
 from stead.api.errors import CredentialsRejected, ProviderFailure
 from stead.api.provider import BlockSchema, Context, Provider, attribute, block
+from stead.api.provider.durations import is_duration, seconds
 from stead_aws import credentials
 from stead_aws.cloud import Cloud
-from stead_aws.durations import is_duration, seconds
 from stead_aws.endpoint_names import NAMES
 from stead_aws.functions import FUNCTIONS
 from stead_aws.registry import DATA_SOURCES, RESOURCES

@@ -8,6 +8,7 @@ from typing import Any
 
 from stead.api.errors import ResourceConflict, ResourceNotFound
 from stead.api.provider import BlockSchema, Context, Nesting, Plan, attribute, block, is_known, one_of
+from stead.api.provider.durations import is_duration
 from stead_aws import security_rules as rules
 from stead_aws import tags as tagging
 from stead_aws.base import (
@@ -20,7 +21,6 @@ from stead_aws.base import (
     read_tags,
 )
 from stead_aws.cloud import Found, limited
-from stead_aws.durations import is_duration
 from stead_aws.security_group import authorize_egress, authorize_ingress, revoke_egress, revoke_ingress
 from stead_aws.security_rules import Atom
 

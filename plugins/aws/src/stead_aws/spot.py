@@ -6,13 +6,13 @@ from typing import Any
 
 from stead.api.errors import CapacityExhausted, ProviderFailure
 from stead.api.provider import BlockSchema, Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
+from stead.api.provider.durations import is_duration
 from stead_aws import instance_life as life
 from stead_aws import instance_request as request
 from stead_aws import instance_view as view
 from stead_aws import tags as tagging
 from stead_aws.base import effective_tags, given, key_filter, limit_of, read_tags
 from stead_aws.cloud import Found, cloud_of, limited, token_of
-from stead_aws.durations import is_duration
 from stead_aws.failures import by_code
 from stead_aws.instance_fields import InstanceFields
 

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 from stead.api.provider import Context, Nesting, Resource, attribute, between, block, one_of
+from stead.api.provider.durations import seconds
 from stead_azure import ids
 from stead_azure.base import Timeouts, given, pruned, referred
 from stead_azure.cloud import Found, cloud_of, limited
-from stead_azure.durations import seconds
 from stead_azure.machine import LinuxMachine
 from stead_azure.operations import MACHINE_DISKS, MACHINE_UPDATE
 

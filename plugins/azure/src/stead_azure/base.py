@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound, SteadError
 from stead.api.provider import BlockSchema, Context, Resource, attribute, is_known, matches
+from stead.api.provider.durations import is_duration, seconds
 from stead_azure import ids
 from stead_azure import tags as tagging
 from stead_azure.cloud import Found, cloud_of, limited
-from stead_azure.durations import is_duration, seconds
 from stead_azure.operations import Kind
 
 GROUP_NAME = matches(

@@ -9,10 +9,10 @@ from typing import Any
 
 from stead.api.errors import ResourceNotFound
 from stead.api.provider import Context, DataSource, Nesting, attribute, block
+from stead.api.provider.durations import seconds
 from stead_azure import tags as tagging
 from stead_azure.base import ReadTimeouts, given, region
 from stead_azure.cloud import cloud_of, limited
-from stead_azure.durations import seconds
 from stead_azure.group import ResourceGroup
 
 

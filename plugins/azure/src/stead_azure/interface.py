@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 from stead.api.provider import BlockSchema, Context, Nesting, Resource, attribute, block, is_known, one_of
+from stead.api.provider.durations import seconds
 from stead_azure import ids
 from stead_azure.base import (
     GROUP,
@@ -24,7 +25,6 @@ from stead_azure.base import (
     same_text,
 )
 from stead_azure.cloud import Found, cloud_of, limited
-from stead_azure.durations import seconds
 from stead_azure.operations import NIC_KIND
 
 is_subnet = ids.id_of_a("a subnet", ids.NETWORK, "virtualNetworks", "subnets")

@@ -17,8 +17,8 @@ from stead.api.provider import (
     is_wholly_known,
     matches,
 )
+from stead.api.provider.durations import is_duration, seconds
 from stead_gcp import labels as labelling
-from stead_gcp.durations import is_duration, seconds
 
 if TYPE_CHECKING:
     from stead.api.provider.model import Model

@@ -9,12 +9,12 @@ from google.auth.transport.requests import Request
 
 from stead.api.errors import ProviderFailure
 from stead.api.provider import BlockSchema, Context, Provider, attribute, block
+from stead.api.provider.durations import is_duration
 from stead_gcp import credentials
 from stead_gcp.address import Address
 from stead_gcp.cloud import Cloud
 from stead_gcp.data_sources import ClientConfig, DefaultServiceAccount, ImageData, MachineTypes, Regions, Zones
 from stead_gcp.disk import Disk
-from stead_gcp.durations import is_duration
 from stead_gcp.failures import SDK_ERRORS, translate
 from stead_gcp.firewall import Firewall
 from stead_gcp.instance import Instance, InstanceFromTemplate

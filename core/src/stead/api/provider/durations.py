@@ -1,4 +1,4 @@
-"""Durations as Go writes them: ``1h30m``, ``90s``."""
+"""Durations as Go writes them and templates give them in ``timeouts``: ``1h30m``, ``90s``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 def seconds(text: str) -> float:
     """The duration in seconds; :class:`ValueError` where it is none."""
     if not text or PART.sub("", text):
-        raise ValueError(f"must be a duration such as 90s, 30m or 1h30m; it is {text!r}")
+        raise ValueError(f"must be a duration such as 90s, 10m or 1h30m; it is {text!r}")
     return sum(float(number) * UNITS[unit] for number, unit in PART.findall(text))
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from figures import Figures
-from processes import cpu_seconds, memory_mb
+from processes import cpu_seconds, memory_by_program, memory_mb
 from stead_server import Bench, running
 
 from stead.quickstart import steps
@@ -44,9 +44,11 @@ def measure(say: Callable[[str], None]) -> Figures:
     with running("docker", say) as bench:
         figures.add("start_to_healthy", bench.healthy_seconds, "s", at_most=3)
         figures.add("memory_empty", memory_mb(bench.pid), "MB")
-        _fill(bench, say)
-        _rest(bench, figures, say)
-        _empty(bench, say)
+        try:
+            _fill(bench, say)
+            _rest(bench, figures, say)
+        finally:
+            _empty(bench, say)
     figures.add("fresh_installation", _installation_mb(say), "MB")
     return figures
 
@@ -67,6 +69,8 @@ def _rest(bench: Bench, figures: Figures, say: Callable[[str], None]) -> None:
     time.sleep(WATCH_SECONDS)
     busy = cpu_seconds(bench.pid) - before
     figures.add("memory", memory_mb(bench.pid), "MB", at_most=400)
+    for name, size in memory_by_program(bench.pid).items():
+        say(f"{size:7.1f} MB  {name}")
     figures.add("cpu", 100 * busy / WATCH_SECONDS, "% of a core", at_most=2)
     connected = sum(_connected(bench, f"a{number}") for number in range(CONNECTED))
     figures.add("agents_connected", connected, "agents", at_least=CONNECTED)
@@ -79,8 +83,10 @@ def _connected(bench: Bench, name: str) -> bool:
 
 def _empty(bench: Bench, say: Callable[[str], None]) -> None:
     say("removing the workspaces")
+    made = {f"a{number}" for number in range(CONNECTED)}
+    found = bench.client.call("GET", "/api/v2/workspaces?limit=100")
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: bench.remove(f"a{number}"), range(CONNECTED)))
+        list(pool.map(bench.remove, (item["name"] for item in found["items"] if item["name"] in made)))
 
 
 def _empty_template(bench: Bench) -> str:
@@ -103,6 +109,6 @@ def _installation_mb(say: Callable[[str], None]) -> float:
     with tempfile.TemporaryDirectory() as name:
         subprocess.run([sys.executable, "-m", "venv", name], check=True)
         arguments = ["install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
-        subprocess.run([f"{name}/bin/pip", *arguments, ".", "./plugins/docker"], cwd=ROOT, check=True)
+        subprocess.run([f"{name}/bin/pip", *arguments, ".", "./agent", "./plugins/docker"], cwd=ROOT, check=True)
         size = subprocess.run(["du", "-sk", name], capture_output=True, text=True, check=True)
     return int(size.stdout.split()[0]) / 1024

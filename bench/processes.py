@@ -35,6 +35,23 @@ def memory_mb(root: int) -> float:
     return sum(_pss_kb(pid) for pid in tree(root)) / 1024
 
 
+def memory_by_program(root: int) -> dict[str, float]:
+    """Proportional set sizes in the tree by program: the first words of its command line that tell it from others."""
+    sizes: dict[str, float] = {}
+    for pid in tree(root):
+        words = _command(pid)
+        sizes[words] = sizes.get(words, 0) + _pss_kb(pid) / 1024
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def _command(pid: int) -> str:
+    try:
+        words = (PROC / str(pid) / "cmdline").read_text().split("\0")
+    except OSError:
+        return ""
+    return " ".join(Path(word).name for word in words[:4] if word != "-m")
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()

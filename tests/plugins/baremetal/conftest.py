@@ -111,6 +111,9 @@ class Box:
             raise AssertionError(f"{script}: {code}: {text}")
         return text.strip()
 
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        self.container.put_archive("/", _tar({path.removeprefix("/"): (text, mode)}))
+
     def answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 2) as probe:
             probe.settimeout(2)

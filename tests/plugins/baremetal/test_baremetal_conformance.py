@@ -16,7 +16,7 @@ from stead_baremetal.failures import translate
 from stead_baremetal.host import Host
 from stead_baremetal.settings import BaremetalSettings
 
-pytestmark = [pytest.mark.docker, pytest.mark.openssh]
+pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.timeout(300, func_only=True)]
 KEY = paramiko.RSAKey.generate(1024)
 MAKERS = {
     "BadHostKeyException": lambda: paramiko.BadHostKeyException("h", KEY, KEY),

@@ -26,7 +26,7 @@ from stead_baremetal.host import Host
 from stead_baremetal.keeper import NotWiped
 from stead_baremetal.program import STATE
 
-pytestmark = [pytest.mark.docker, pytest.mark.openssh]
+pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.timeout(300, func_only=True)]
 SECONDS = 45.0
 
 

@@ -323,6 +323,7 @@ def test_a_trial_and_a_check_without_an_inventory_say_what_to_do() -> None:
 
 @pytest.mark.docker
 @pytest.mark.openssh
+@pytest.mark.timeout(300, func_only=True)
 def test_the_command_line_shows_drains_and_releases(rig, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = rig.boxes
     for box in rig.boxes:
@@ -351,6 +352,7 @@ def claim_of(key: str):
 
 @pytest.mark.docker
 @pytest.mark.openssh
+@pytest.mark.timeout(300, func_only=True)
 def test_a_machine_that_sleeps_is_switched_on_for_a_claim(make_rig, tmp_path: Path) -> None:
     rig = make_rig(1)
     box = rig.farm.make()

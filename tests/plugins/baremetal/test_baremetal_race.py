@@ -16,7 +16,7 @@ from stead.api.errors import CapacityExhausted
 from stead_baremetal.answers import Claim
 from stead_baremetal.fleet import Fleet, Wish
 
-pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.timeout(300, func_only=True)]
 TRIES = 200 if os.environ.get("STEAD_TEST_ALL") == "1" else 20
 
 

@@ -13,7 +13,7 @@ from stead.testing.waiting import NeverHappened, eventually
 from stead_baremetal.host import Host
 from stead_baremetal.program import UNIT
 
-pytestmark = [pytest.mark.docker, pytest.mark.openssh]
+pytestmark = [pytest.mark.docker, pytest.mark.openssh, pytest.mark.timeout(300, func_only=True)]
 SECONDS = 60.0
 OPTIONS = {
     "command": ["/sbin/init"],

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from stead.api.errors import Forbidden, SteadError
 from stead.gateway.calls import ServiceCalls
 from stead.gateway.credentials import rechecked
+from stead.services import users
 from stead.testing.handmade import end_workspace
 
 SUBPROTOCOL = "stead-stream-1"
@@ -221,6 +222,37 @@ async def test_a_right_that_ends_reaches_an_open_connection() -> None:
     async with rechecked(calls, allowed, denied, interval=0.01):
         assert isinstance(await asyncio.wait_for(told, 5), Forbidden)
     calls.close()
+
+
+async def test_a_change_of_rights_is_looked_at_without_waiting() -> None:
+    calls = ServiceCalls(threads=1)
+    hurry = asyncio.Event()
+    told: asyncio.Future[SteadError] = asyncio.get_running_loop().create_future()
+
+    def allowed() -> None:
+        raise Forbidden("no more")
+
+    async def denied(error: SteadError) -> None:
+        told.set_result(error)
+
+    async with rechecked(calls, allowed, denied, interval=3600, hurry=hurry):
+        hurry.set()
+        assert isinstance(await asyncio.wait_for(told, 60), Forbidden)
+    calls.close()
+
+
+async def test_what_somebody_has_open_ends_when_another_process_ends_their_rights(site: Any) -> None:
+    actor, token = site.member()
+    made = site.workspace(actor)
+    async with connected(site, made) as stream, person(site, made, token=token) as socket:
+        assert await stream.header() == "ssh"
+        await stream.socket.send(b"ok\nhello")
+        assert await asyncio.wait_for(socket.recv(), 60) == b"hello"
+        await asyncio.to_thread(users.set_status, site.core, site.owner, actor.user_id, "suspended")
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), 60)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4403
 
 
 async def test_a_database_that_is_away_for_a_moment_ends_no_connection() -> None:

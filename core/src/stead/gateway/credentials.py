@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from stead.api.errors import Forbidden, NotAuthenticated, NotFound, SteadError
 from stead.domain.records import Actor
 from stead.gateway.calls import ServiceCalls
-from stead.services import authentication
+from stead.services import authentication, rights
 from stead.services.core import Core
 
 logger = logging.getLogger(__name__)
@@ -69,22 +69,43 @@ def _check_origin(connection: HTTPConnection) -> None:
         raise Forbidden("A page of another site tried to open this connection.")
 
 
+@contextlib.contextmanager
+def rights_of(core: Core, user_id: str) -> Iterator[asyncio.Event]:
+    """An event that is set each time somebody's rights change."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear(topic: str, payload: object) -> None:
+        del topic, payload
+        # The loop may be closing while a service still announces.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(event.set)
+
+    with core.bus.subscribe(f"{rights.TOPIC}:{user_id}", hear):
+        yield event
+
+
 @contextlib.asynccontextmanager
 async def rechecked(
     calls: ServiceCalls,
     allowed: Callable[[], object],
     denied: Callable[[SteadError], Awaitable[None]],
     interval: float = RECHECK_SECONDS,
+    *,
+    hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[None]:
     """While the block runs, ask again and again whether it still may.
 
     :param allowed: blocking; raises where the right has ended.
     :param denied: ends the connection.
+    :param hurry: ask at once where this is set.
     """
+    nudge = hurry or asyncio.Event()
 
     async def watch() -> None:
         while True:
-            await asyncio.sleep(interval)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(nudge.wait(), interval)
+            nudge.clear()
             try:
                 await calls(allowed)
             except _DENIALS as error:

@@ -6,6 +6,7 @@ something in between passes nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from starlette.websockets import WebSocket
 from stead.api.errors import InvalidInput, NotAuthenticated, SteadError
 from stead.domain.records import Actor, Agent
 from stead.gateway.channels import SUBPROTOCOL, WebSocketChannel
-from stead.gateway.credentials import Credential, credential_of, rechecked
+from stead.gateway.credentials import Credential, credential_of, rechecked, rights_of
 from stead.gateway.failures import accepting, answering, close
 from stead.gateway.handover import Gone, HandOver, hand_over_of, upgrade_required
 from stead.gateway.state import Gateway
@@ -76,12 +77,21 @@ class RawPersonStreams:
             agent = await gateway.calls(workspaces.agent, gateway.core, actor, wish.ref, wish.agent)
             name = gateway.moves.name_for(agent.id, wish.target)
             stream = await gateway.streams.take(agent.id, Target.ssh(name) if name else wish.target)
-            await self._carry(hand_over, stream, wish, agent, gateway.moves.plan(stream, name))
+            with rights_of(gateway.core, actor.user_id) as hurry:
+                await self._carry(hand_over, stream, wish, agent, gateway.moves.plan(stream, name), hurry)
         finally:
             leave()
         return Gone()
 
-    async def _carry(self, hand_over: HandOver, stream: Stream, wish: _Wish, agent: Agent, move: Move | None) -> None:
+    async def _carry(
+        self,
+        hand_over: HandOver,
+        stream: Stream,
+        wish: _Wish,
+        agent: Agent,
+        move: Move | None,
+        hurry: asyncio.Event,
+    ) -> None:
         async def denied(error: SteadError) -> None:
             logger.info("a stream to agent %s ended: %s", agent.id, error)
             channel.abort()
@@ -92,7 +102,7 @@ class RawPersonStreams:
         except ConnectionResetError:
             stream.abort()
             return
-        async with rechecked(self._gateway.calls, wish.still_allowed(self._gateway, agent), denied):
+        async with rechecked(self._gateway.calls, wish.still_allowed(self._gateway, agent), denied, hurry=hurry):
             traffic = await splice(channel, stream, move=move)
         logger.debug("a stream to agent %s ended: %d up, %d down", agent.id, traffic.up, traffic.down)
 
@@ -112,7 +122,8 @@ class PersonStreams:
         try:
             agent = await self._find_agent(socket, actor, wish)
             if agent is not None:
-                await self._connect(socket, agent, wish)
+                with rights_of(gateway.core, actor.user_id) as hurry:
+                    await self._connect(socket, agent, wish, hurry)
         finally:
             leave()
 
@@ -127,7 +138,7 @@ class PersonStreams:
             await close(socket, NO_AGENT, str(error))
             return None
 
-    async def _connect(self, socket: WebSocket, agent: Agent, wish: _Wish) -> None:
+    async def _connect(self, socket: WebSocket, agent: Agent, wish: _Wish, hurry: asyncio.Event) -> None:
         gateway = self._gateway
         await socket.accept(subprotocol=SUBPROTOCOL)
         try:
@@ -140,6 +151,6 @@ class PersonStreams:
             await close(socket, REVOKED, str(error))
             stream.abort()
 
-        async with rechecked(gateway.calls, wish.still_allowed(gateway, agent), denied):
+        async with rechecked(gateway.calls, wish.still_allowed(gateway, agent), denied, hurry=hurry):
             traffic = await splice(WebSocketChannel(socket), stream)
         logger.debug("a stream to agent %s ended: %d up, %d down", agent.id, traffic.up, traffic.down)

@@ -97,7 +97,7 @@ class OidcSettings(WebSettings):
     tls_certificate_file: Path | None = Field(default=None, description="Client certificate (PEM) for TLS.")
     tls_key_file: Path | None = Field(default=None, description="Its private key (PEM).")
     algorithms: tuple[str, ...] = Field(
-        default=("RS256", "PS256", "ES256", "ES384", "EdDSA"),
+        default=("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"),
         description="Signatures that are taken. Those with a shared secret and none at all cannot be.",
     )
     leeway: float = Field(default=60.0, ge=0, le=600, description="Seconds that the two clocks may differ.")

@@ -117,26 +117,27 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             server.pause(reply.wait)
-            content = reply.content()
             try:
-                self._send(reply, content)
+                _send(self, server, reply)
             except OSError:
                 self.close_connection = True  # the client has had enough
 
-        def _send(self, reply: Reply, content: bytes) -> None:
-            self.send_response(reply.status)
-            self.send_header("content-length", str(len(content)))
-            for name, value in {"content-type": "application/json", **reply.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if not reply.drip:
-                self.wfile.write(content)
-                return
-            for at in range(len(content)):
-                self.wfile.write(content[at : at + 1])
-                server.pause(reply.drip)
-
     return Handler
+
+
+def _send(handler: BaseHTTPRequestHandler, server: Server, reply: Reply) -> None:
+    content = reply.content()
+    handler.send_response(reply.status)
+    handler.send_header("content-length", str(len(content)))
+    for name, value in {"content-type": "application/json", **reply.headers}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    if not reply.drip:
+        handler.wfile.write(content)
+        return
+    for at in range(len(content)):
+        handler.wfile.write(content[at : at + 1])
+        server.pause(reply.drip)
 
 
 def now() -> int:

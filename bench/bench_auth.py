@@ -121,7 +121,8 @@ def _free_ports() -> list[int]:
 
 
 def _browser() -> httpx.Client:
-    return httpx.Client(verify=_TLS, timeout=60)
+    # Servers close what was idle for five seconds, maybe at the moment in which it is used again.
+    return httpx.Client(verify=_TLS, timeout=60, limits=httpx.Limits(keepalive_expiry=2))
 
 
 def _timed(call: Callable[[], None]) -> float:

@@ -92,6 +92,16 @@ class SecuritySettings(BaseModel):
         default=10, ge=1, description="Failed logins after which an account or source address has to wait."
     )
     login_window: Duration = Field(default=300.0, gt=0, description="Period in which failed logins are counted.")
+    password_min_length: int = Field(
+        default=8, ge=8, le=128, description="Shortest password that an account of Stead's own may have, in characters."
+    )
+    password_min_strength: int = Field(
+        default=2,
+        ge=0,
+        le=4,
+        description="How hard to guess such a password has to be: 0 does not look, 2 stops who guesses at the sign-in"
+        " page, 4 stops who has stolen the hashes.",
+    )
     password_sign_in: Literal["everyone", "owners"] = Field(
         default="everyone",
         description="Who may sign in with a password that Stead itself keeps. Owners always may: it is the way in"

@@ -64,6 +64,18 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Factor:
+    """A further proof of an account with a password. ``kind`` is ``totp`` or ``passkey``."""
+
+    id: str
+    user_id: str
+    kind: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Group:
     """``source`` is ``local``, or the identity provider that it came from."""
 

@@ -1,6 +1,7 @@
 """The tables, one file per aggregate, and their migrations. No row leaves :mod:`stead.store`."""
 
 from stead.models.base import Table, using
+from stead.models.factors import FactorRow, FactorStepRow, RecoveryCodeRow
 from stead.models.identity import ChallengeRow, ReplayRow
 from stead.models.jobs import JobLogRow, JobRow, JournalRow, ProvisionerRow
 from stead.models.people import LoginFailureRow, SessionRow, TokenRow, UserKeyRow, UserRoleRow, UserRow
@@ -28,6 +29,9 @@ TABLES: tuple[type[Table], ...] = (
     SessionRow,
     TokenRow,
     LoginFailureRow,
+    FactorRow,
+    RecoveryCodeRow,
+    FactorStepRow,
     IdentityLinkRow,
     SignInRow,
     SignInAttemptRow,
@@ -66,6 +70,8 @@ __all__ = [
     "BuildRow",
     "ChallengeRow",
     "DeviceLoginRow",
+    "FactorRow",
+    "FactorStepRow",
     "GroupMemberRow",
     "GroupRow",
     "IdentityLinkRow",
@@ -75,6 +81,7 @@ __all__ = [
     "LoginFailureRow",
     "MetaRow",
     "ProvisionerRow",
+    "RecoveryCodeRow",
     "ReplayRow",
     "ResourceRow",
     "ScriptRow",

@@ -10,7 +10,7 @@ from stead.domain import names, rbac
 from stead.domain.records import Actor, User
 from stead.domain.states import Role
 from stead.plugins import PluginStatus
-from stead.services import secrets
+from stead.services import password_policy, secrets
 from stead.services.core import SYSTEM, Core, new_id
 from stead.store import users as store
 
@@ -43,7 +43,7 @@ def create_first_owner(core: Core, username: str, email: str, password: str, nam
         login_type="password",
         created_at=core.clock.now(),
     )
-    password_hash = secrets.hash_password(names.check_password(password))
+    password_hash = secrets.hash_password(password_policy.check(core, password, user.username, user.email, user.name))
     with core.change(SYSTEM) as change:
         core.database.lock("users")
         if store.any_exists():

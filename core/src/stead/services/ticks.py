@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from stead.services import jobs
 from stead.services.core import Core
 from stead.services.signin import ending, record
-from stead.store import credentials, identity
+from stead.store import credentials, factors, identity
 from stead.store import jobs as job_store
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ def expire(core: Core) -> None:
     with core.database.write():
         credentials.delete_expired(now, now - timedelta(seconds=core.settings.login_window))
         identity.delete_expired(now, now - FORGET_CHALLENGES_AFTER)
+        factors.delete_expired(now)
         job_store.forget_provisioners(now - FORGET_PROVISIONERS_AFTER)
     record.expire(core)
 

@@ -8,7 +8,7 @@ from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Page, User
 from stead.domain.states import Role
-from stead.services import rights, secrets, ssh
+from stead.services import password_policy, rights, secrets, ssh
 from stead.services.core import SYSTEM, Core, new_id
 from stead.services.ssh import SshKeys
 from stead.store import users as store
@@ -43,7 +43,7 @@ def create(
         login_type="password",
         created_at=core.clock.now(),
     )
-    password_hash = secrets.hash_password(names.check_password(password))
+    password_hash = secrets.hash_password(password_policy.check(core, password, user.username, user.email, user.name))
     with core.change(actor) as change:
         core.database.lock("users")
         _refuse_taken(user)
@@ -161,7 +161,7 @@ def set_password(core: Core, actor: Actor, ref: str, old: str | None, new: str) 
         )
     if own and (old is None or not secrets.password_matches(old, _password_hash(core, user.id))):
         raise InvalidInput("The old password is wrong.", field="old")
-    password_hash = secrets.hash_password(names.check_password(new))
+    password_hash = secrets.hash_password(password_policy.check(core, new, user.username, user.email, user.name))
     with core.change(actor) as change:
         held(core, actor, user)
         store.update(user.id, password_hash=password_hash)

@@ -66,11 +66,27 @@ def login(
         if fresh:
             _create_owner(client, username, email, password, first_user_full_name)
         asked = {"login": username, "password": password, "client": "cli"}
-        token = client.post("/login", asked | ({"provider": provider} if provider else {}))["token"]
+        token = _exchange(client, asked | ({"provider": provider} if provider else {}))
     user = Client(client.url, token).get("/users/me")
     save_session(client.url, token)
     drop_certificates()
     show({"url": client.url, "user": user}, lambda: f"Signed in to {client.url} as {user['username']}.")
+
+
+def _exchange(client: Client, asked: dict[str, str]) -> str:
+    """A token for a password, and a code where the account wants one."""
+    try:
+        return str(client.post("/login", asked)["token"])
+    except CliError as error:
+        if error.reason != "second_factor_required":
+            raise
+    if not is_interactive():
+        raise usage_error(
+            "This account has a second factor, and nobody is here to type its code.",
+            remedy="Use --token-stdin with an API token, or --device.",
+        )
+    code = str(click.prompt("Code of your authenticator, or a recovery code", err=True, hide_input=False))
+    return str(client.post("/login", asked | {"code": code.strip()})["token"])
 
 
 def _wants_browser(client: Client) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.api.signin import Credentials, Person, Trace
-from stead.domain import names, rbac
+from stead.domain import rbac
 from stead.domain.records import Actor, User
 from stead.domain.states import Role
-from stead.services import authentication, rights, secrets, users
+from stead.services import authentication, password_policy, rights, secrets, users
 from stead.services.core import SYSTEM, Core
 from stead.services.signin import accounts, sync
 from stead.services.signin.providers import Configured
-from stead.store import credentials, groups
+from stead.store import credentials, factors, groups
 from stead.store import signin as store
 from stead.store import users as user_store
 
@@ -77,6 +77,7 @@ def link(core: Core, actor: Actor, configured: Configured, person: Person, *, ke
         if store.link_of_user(user.id) is not None:
             raise Conflict("Your account is tied to a provider already.")
         accounts.tie(core, user.id, configured, person)
+        factors.delete_all(user.id)
         user_store.update(user.id, password_hash=None, login_type="federated", provider=configured.name)
         credentials.delete_sessions_of(user.id, but=keep_session)
         rights.look_again(change, user.id)
@@ -96,7 +97,7 @@ def to_password(core: Core, actor: Actor, ref: str, password: str) -> User:
     """Make a federated account one with a password; what it has open ends."""
     user = users.get(core, actor, ref)
     users.require_any(actor, rbac.Action.UPDATE)
-    password_hash = secrets.hash_password(names.check_password(password))
+    password_hash = secrets.hash_password(password_policy.check(core, password, user.username, user.email, user.name))
     with core.change(actor) as change:
         user = users.held(core, actor, user)
         if not user.provider:
@@ -123,6 +124,8 @@ def recover(core: Core, ref: str, password: str) -> User:
         to_password(core, SYSTEM, user.id, password)
     else:
         users.set_password(core, SYSTEM, user.id, None, password)
+    with core.database.write():
+        factors.delete_all(user.id)
     users.set_status(core, SYSTEM, user.id, "active")
     users.set_roles(core, SYSTEM, user.id, {*user.roles, Role.OWNER})
     with core.database.write():

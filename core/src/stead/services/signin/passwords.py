@@ -72,7 +72,7 @@ def _is_local(core: Core, login: str) -> bool:
 
 def _local(core: Core, login: str, password: str, source: Source, trace: Trace) -> Proof:
     user = authentication.verify_password(core, login, password, source.address)
-    if not _may_use_passwords(core, user):
+    if not may_use(core, user):
         raise Refused(
             "Passwords of Stead's own are for owners here.",
             detail="password_sign_in is owners",
@@ -83,7 +83,7 @@ def _local(core: Core, login: str, password: str, source: Source, trace: Trace) 
     return Proof(user)
 
 
-def _may_use_passwords(core: Core, user: User) -> bool:
+def may_use(core: Core, user: User) -> bool:
     return core.settings.password_sign_in != OWNERS_ONLY or Role.OWNER in user.roles
 
 

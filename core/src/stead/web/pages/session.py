@@ -11,12 +11,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from stead.api.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited, SteadError, Unavailable
 from stead.domain.names import SHORTEST_PASSWORD
 from stead.services import deployment
+from stead.services.factors import passkeys
 from stead.services.signin import leaving, passwords
 from stead.services.signin.proof import Proof
 from stead.services.signin.record import Source
 from stead.web.auth import LOGIN_PATH, safe_return_path, session_secret, sign_in, sign_out
 from stead.web.context import client_address, current_core
 from stead.web.failures import status_of
+from stead.web.pages import factors
 from stead.web.pages.rendering import page, problem_in
 
 blueprint = Blueprint("session", __name__)
@@ -88,10 +90,7 @@ def check_password() -> BaseResponse:
         )
     except (NotAuthenticated, RateLimited, InvalidInput, NotFound, Unavailable) as error:
         return _login_page(form, {"": str(error)}, status_of(error))
-    # A further factor belongs here: between the proof, and the session that it opens.
-    response = redirect(safe_return_path(form.get("next")), 303)
-    sign_in(response, proof)
-    return response
+    return factors.enter(proof, safe_return_path(form.get("next")))
 
 
 def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
@@ -110,6 +109,7 @@ def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: in
         local=local,
         shown=bool(takers or everyone or not pages or problems or form.get("login")),
         next=safe_return_path(form.get("next")),
+        passkeys=local and not passkeys.site(core).why_not,
     )
 
 

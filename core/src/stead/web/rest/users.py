@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from stead.domain.records import Page, User
 from stead.domain.states import Role
 from stead.services import authentication, deployment, tokens, users
+from stead.services.factors import second
 from stead.services.signin import passwords
 from stead.services.signin.proof import Proof
 from stead.services.signin.record import Source
@@ -38,13 +39,15 @@ class FirstOwner(Input):
 class Login(Input):
     """``login`` is a username or an e-mail address; ``client`` names the token that is made.
 
-    ``provider`` is the identity provider to ask alone; ``local`` asks none.
+    ``provider`` is the identity provider to ask alone; ``local`` asks none. ``code`` is of an account's second factor,
+    or a recovery code: without one that needs it, the answer is 401 with the reason ``second_factor_required``.
     """
 
     login: Annotated[str, Field(min_length=1, max_length=254)]
     password: Password
     client: Annotated[str, Field(max_length=48)] = "api"
     provider: Annotated[str, Field(max_length=64)] = ""
+    code: Annotated[str, Field(max_length=40)] = ""
 
 
 class CreateUser(Input):
@@ -103,7 +106,14 @@ def login(body: Login) -> LoggedIn:
     core = current_core()
     where = Source(client_address(), request.headers.get("User-Agent", "")[:256])
     proof = passwords.check(core, body.login, body.password, where, body.provider)
-    # A further factor belongs here: between the proof, and the token that it gives.
+    if second.needed(core, proof):
+        if not body.code:
+            raise second.SecondFactorRequired(
+                "The password is right, and this account has a second factor.",
+                field="code",
+                remedy="Send a code of the authenticator, or a recovery code.",
+            )
+        second.check_code(core, proof.user, body.code, where)
     return logged_in(proof, body.client)
 
 

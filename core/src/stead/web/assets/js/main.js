@@ -15,6 +15,7 @@ const WIDGETS = {
   "stead-log": () => import("./log.js"),
   "stead-tags": () => import("./tags.js"),
   "form[data-parameters]": () => import("./parameters.js"),
+  "form[data-passkey]": () => import("./passkeys.js"),
   "[data-drop]": () => import("./upload.js"),
 };
 

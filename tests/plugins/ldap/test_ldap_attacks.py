@@ -28,6 +28,7 @@ INJECTIONS = (
     "\\",
     "()",
     "\u202ealice",
+    "\ud800",
 )
 
 
@@ -43,7 +44,7 @@ def careless() -> Iterator[Slapd]:
 
 
 @pytest.mark.parametrize("direct", ["", PERSON_DN])
-@pytest.mark.parametrize("password", ["", "\x00", "alice-secret\x00", "x" * 100_000])
+@pytest.mark.parametrize("password", ["", "\x00", "alice-secret\x00", "\ud800", "x" * 100_000])
 def test_no_password_is_no_password(careless: Slapd, provider_for: Make, direct: str, password: str) -> None:
     provider = provider_for(careless, direct=direct)
     with pytest.raises(AuthenticationFailed):

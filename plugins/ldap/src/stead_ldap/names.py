@@ -10,7 +10,8 @@ from stead_ldap.settings import PLACEHOLDER
 
 _DN_SPECIAL = re.compile(r'[,+"\\<>;=]')
 _RDN = re.compile(r"\s*([A-Za-z0-9.-]+)\s*=\s*((?:\\.|[^,+\\])*)")
-_HEX = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)")
+_HEX = re.compile(r"\\[0-9A-Fa-f]{2}")
+_TOKEN = re.compile(r"\\[0-9A-Fa-f]{2}|\\.|.", re.DOTALL)
 
 
 def escape_filter(text: str) -> str:
@@ -23,12 +24,12 @@ def escape_filter(text: str) -> str:
 
 def escape_dn(text: str) -> str:
     """As a value in a distinguished name."""
-    escaped = _DN_SPECIAL.sub(lambda found: "\\" + found[0], text).replace("\x00", "\\00")
-    if escaped.startswith(("#", " ")):
-        escaped = "\\" + escaped
-    if escaped.endswith(" ") and not escaped.endswith("\\ "):
-        escaped = escaped[:-1] + "\\ "
-    return escaped
+    signs = [_DN_SPECIAL.sub(r"\\\g<0>", sign).replace("\x00", "\\00") for sign in text]
+    if text.startswith(("#", " ")):
+        signs[0] = f"\\{text[0]}"
+    if text.endswith(" "):
+        signs[-1] = "\\ "
+    return "".join(signs)
 
 
 def filter_for(template: str, username: str) -> sansldap.LDAPFilter:
@@ -56,12 +57,15 @@ def first_of(dn: str) -> tuple[str, str]:
     found = _RDN.match(dn)
     if found is None or dn[found.end() : found.end() + 1] == "+":
         return "", ""
-    return found[1].lower(), _unescape(found[2].strip())
+    return found[1].lower(), _unescape(found[2])
 
 
 def _unescape(value: str) -> str:
-    value = _HEX.sub(lambda found: bytes.fromhex(found[1].replace("\\", "")).decode("utf-8", "replace"), value)
-    return re.sub(r"\\(.)", r"\1", value)
+    tokens = _TOKEN.findall(value)
+    while tokens and tokens[-1] == " ":  # one that belongs to the value is escaped
+        tokens.pop()
+    plain = (bytes.fromhex(token.replace("\\", "")) if _HEX.fullmatch(token) else token.encode() for token in tokens)
+    return b"".join(part.removeprefix(b"\\") if len(part) == 2 else part for part in plain).decode("utf-8", "replace")
 
 
 def same_dn(dn: str) -> str:

@@ -66,15 +66,16 @@ class LdapProvider(CredentialsProvider, LookUps):
 
     def _plain(self, credentials: Credentials) -> tuple[str, str]:
         """What was typed, where it can be meant. An empty password would bind as nobody, which servers call success."""
-        username, password = credentials.username.strip(), credentials.password
-        # Servers in C may take the empty string before a NUL for all of it.
-        if not password or "\x00" in password or len(password) > LONGEST:
+        if not credentials.password or not _can_be_meant(credentials.password):
             raise AuthenticationFailed(detail="the password is empty, or none that a directory could have")
-        domain = self.settings.netbios_domain
-        prefix, backslash, rest = username.partition("\\")
-        if domain and backslash and prefix.casefold() == domain.casefold():
-            username = rest
-        return ("" if "\x00" in username or len(username) > LONGEST else username), password
+        return self._plain_name(credentials.username), credentials.password
+
+    def _plain_name(self, typed: str) -> str:
+        """The name without its Windows domain; nothing where nobody can be called that."""
+        domain, backslash, rest = typed.strip().partition("\\")
+        ours = self.settings.netbios_domain
+        name = rest if ours and backslash and domain.casefold() == ours.casefold() else typed.strip()
+        return name if _can_be_meant(name) else ""
 
     def _bind_as(self, name: str, password: str, trace: Trace, deadline: Deadline) -> None:
         timeout = self.settings.timeout
@@ -132,8 +133,11 @@ class LdapProvider(CredentialsProvider, LookUps):
 
     def find(self, username: str, trace: Trace) -> Person | None:
         self._must_read()
+        name = self._plain_name(username)
+        if not name:
+            return None
         reader = self.directory.reader(self.directory.deadline())
-        entry = self._found(reader, username.strip(), trace)
+        entry = self._found(reader, name, trace)
         return None if entry is None else self._admitted(reader, entry, trace)
 
     def _must_read(self) -> None:
@@ -241,6 +245,15 @@ class LdapProvider(CredentialsProvider, LookUps):
 
     def close(self) -> None:
         self.directory.close()
+
+
+def _can_be_meant(text: str) -> bool:
+    """Servers written in C may take what stands before a NUL for all of it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text and len(text) <= LONGEST
 
 
 class _Unknown(Exception):

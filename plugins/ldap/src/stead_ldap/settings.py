@@ -34,7 +34,7 @@ FORMS: dict[Form, dict[str, Any]] = {
         "user_filter": f"(&(objectClass=inetOrgPerson)(uid={PLACEHOLDER}))",
         "subject": "entryUUID",
         "username": "uid",
-        "groups": Groups.SEARCH,
+        "group_search": Groups.SEARCH,
         "group_filter": "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))",
         "group_members": ("member", "uniqueMember", "memberUid"),
     },
@@ -43,7 +43,7 @@ FORMS: dict[Form, dict[str, Any]] = {
         f"(|(sAMAccountName={PLACEHOLDER})(userPrincipalName={PLACEHOLDER})))",
         "subject": "objectGUID",
         "username": "sAMAccountName",
-        "groups": Groups.MATCHING_RULE,
+        "group_search": Groups.MATCHING_RULE,
         "group_filter": "(objectClass=group)",
         "group_members": ("member",),
     },
@@ -163,12 +163,9 @@ class LdapSettings(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        form = FORMS[self.form]
-        for field in ("user_filter", "subject", "username", "group_filter", "group_members"):
+        for field, usual in FORMS[self.form].items():
             if not getattr(self, field):
-                setattr(self, field, form[field])
-        if self.group_search is None:
-            self.group_search = form["groups"]
+                setattr(self, field, usual)
         self.issuer = self.issuer or f"ldap:{self.base.lower().replace(' ', '')}"
         self.group_base = self.group_base or self.base
         self._agree()

@@ -101,7 +101,7 @@ def _keys(folder: Path) -> Path:
 def _etcd(session: Session, binaries: Path, folder: Path) -> str:
     client, peer = (f"http://127.0.0.1:{find_free_port()}" for _ in range(2))
     session.spawn(
-        "kubernetes-etcd",
+        f"{folder.name}-etcd",
         [str(binaries / "etcd"), "--data-dir", str(folder / "etcd"), "--unsafe-no-fsync", "--log-level=error",
          f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}",
          f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"],
@@ -109,9 +109,11 @@ def _etcd(session: Session, binaries: Path, folder: Path) -> str:
     return client
 
 
-def start(session: Session, binaries: Path, bind: str = "127.0.0.1", more: tuple[str, ...] = ()) -> dict[str, Any]:
+def start(
+    session: Session, binaries: Path, name: str = "kubernetes", bind: str = "127.0.0.1", more: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Start etcd, the API server and the controllers. Gives what a :class:`Server` is made of."""
-    folder = session.folder / "kubernetes"
+    folder = session.folder / name
     folder.mkdir()
     tokens = {name: secrets.token_hex(16) for name in (ADMIN, STEAD, "reader")}
     lines = [
@@ -122,7 +124,7 @@ def start(session: Session, binaries: Path, bind: str = "127.0.0.1", more: tuple
     (folder / "tokens").write_text("\n".join(lines) + "\n")
     key, port, etcd = _keys(folder), find_free_port(), _etcd(session, binaries, folder)
     session.spawn(
-        "kubernetes-apiserver",
+        f"{folder.name}-apiserver",
         [str(binaries / "kube-apiserver"), f"--etcd-servers={etcd}", f"--bind-address={bind}",
          f"--secure-port={port}", "--insecure-port=0", f"--cert-dir={folder / 'certificates'}",
          f"--token-auth-file={folder / 'tokens'}", "--authorization-mode=RBAC", "--anonymous-auth=false",
@@ -141,7 +143,7 @@ def start(session: Session, binaries: Path, bind: str = "127.0.0.1", more: tuple
     content = json.loads(config.read_text())
     config.write_text(json.dumps({**content, "current-context": "home"}))
     session.spawn(
-        "kubernetes-controllers",
+        f"{folder.name}-controllers",
         [str(binaries / "kube-controller-manager"), f"--kubeconfig={config}", "--leader-elect=false", "--port=0",
          "--secure-port=0", f"--service-account-private-key-file={key}", "--concurrent-namespace-syncs=10",
          f"--root-ca-file={authority}", "--pvclaimbinder-sync-period=1s"],

@@ -84,6 +84,28 @@ def test_google_knows_who_left(at_google: OidcProvider, google: GoogleDirectory,
         at_google.look_up(link, Trace())
 
 
+def test_google_says_beforehand_what_somebody_would_get(
+    at_google: OidcProvider, google: GoogleDirectory, hostile: Hostile
+) -> None:
+    """The same as they get when they sign in."""
+    found = at_google.find("ada@example.com", Trace())
+    assert found is not None
+    there = sign_in(at_google, hostile)
+    assert (found.issuer, found.subject) == (there.issuer, there.subject)
+    assert (found.email, found.email_verified) == (there.email, there.email_verified)
+    assert found.groups == there.groups
+    assert at_google.find("nobody@example.com", Trace()) is None
+    google.suspended.add("ada")
+    with pytest.raises(AuthenticationFailed, match="disabled"):
+        at_google.find("ada@example.com", Trace())
+
+
+def test_others_cannot_say_beforehand(at_entra: OidcProvider, hostile: Hostile) -> None:
+    for provider in (at_entra, OidcProvider(oidc_settings(hostile.issuer))):
+        with pytest.raises(Unavailable, match="somebody who signs in"):
+            provider.find("ada@example.com", Trace())
+
+
 def test_google_without_delegation(at_google: OidcProvider, google: GoogleDirectory, hostile: Hostile) -> None:
     assert at_google.check().ok
     google.delegated = False

@@ -58,6 +58,17 @@ class GroupDirectory(ABC):
         :raises Unavailable: the directory did not say.
         """
 
+    def find(self, username: str) -> dict[str, Any] | None:
+        """Claims that somebody of this name would come with, as far as the directory knows them.
+
+        :raises Unavailable: it cannot say by which subject the provider would name them, or did not say.
+        """
+        del username
+        raise Unavailable(
+            "This provider can only be asked about somebody who signs in.",
+            remedy="Test it by signing in as them, which shows the steps and makes no account.",
+        )
+
     @abstractmethod
     def check(self) -> None:
         """Ask for a token.
@@ -157,13 +168,25 @@ class Google(GroupDirectory):
         raise Unavailable("Google's list of somebody's groups does not end.")
 
     def is_there(self, key: str) -> bool:
+        return self._user(key) is not None
+
+    def find(self, username: str) -> dict[str, Any] | None:
+        found = self._user(username)
+        if found is None:
+            return None
+        # Google's tokens name people by the same id, and vouch for the primary address of an organisation's account.
+        email, name = found.get("primaryEmail", ""), found.get("name")
+        full = name.get("fullName", "") if isinstance(name, dict) else ""
+        return {"sub": str(found["id"]), "email": email, "email_verified": True, "name": full}
+
+    def _user(self, key: str) -> dict[str, Any] | None:
         answer = self._web.get(f"{self._url}/users/{quote(key, safe='')}", token=self._token.get())
-        if answer.status == 404:
-            return False
+        if answer.status in {400, 404}:  # 400: what was typed cannot be anybody's key
+            return None
         found = _good(answer)
         if found.get("suspended") is True or found.get("archived") is True:
             raise _disabled()
-        return True
+        return found
 
     def check(self) -> None:
         self._token.get()

@@ -6,6 +6,7 @@ import json
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -95,10 +96,11 @@ class GoogleDirectory(Server):
     def _user(self, request: Request) -> Reply:
         if request.token not in self.tokens:
             return Reply({"error": {"code": 401}}, 401)
-        key = request.path.rpartition("/")[2]
+        key = unquote(request.path.rpartition("/")[2]).removesuffix("@example.com")
         if key not in self.people:
             return Reply({"error": {"code": 404}}, 404)
-        return Reply({"id": key, "suspended": key in self.suspended, "archived": False})
+        named = {"primaryEmail": f"{key}@example.com", "name": {"fullName": key.title()}}
+        return Reply({"id": key, "suspended": key in self.suspended, "archived": False, **named})
 
 
 class Graph(Server):

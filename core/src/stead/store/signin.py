@@ -88,16 +88,6 @@ def link_of_user(user_id: str) -> StoredLink | None:
     return _link(row) if row else None
 
 
-def links_of_issuer(provider: str, issuer: str, subject: str = "", session: str = "") -> list[StoredLink]:
-    """Ties of a provider to this subject, or whose last sign-in had this session there."""
-    query = IdentityLinkRow.select().where((IdentityLinkRow.provider == provider) & (IdentityLinkRow.issuer == issuer))
-    if subject:
-        query = query.where(IdentityLinkRow.subject == subject)
-    elif session:
-        query = query.where(IdentityLinkRow.session == session)
-    return [_link(row) for row in query]
-
-
 def insert_link(link: StoredLink) -> None:
     IdentityLinkRow.insert(**vars(link)).execute()
 

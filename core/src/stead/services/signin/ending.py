@@ -149,12 +149,12 @@ def _end_sessions(core: Core, configured: Configured, said: SignedOut, source: S
         core.database.lock("signed-out")
         if not store.take_message(digest, max(until, now + RETRY_AFTER)):
             raise AuthenticationFailed(detail="the sign-out was taken already")
-        ended: set[str] = set()
-        for link in store.links_of_issuer(configured.name, said.issuer, said.subject) if said.subject else ():
-            ended.update(credentials.delete_sessions_at(configured.name, link.user_id, said.session))
-        if said.session and not said.subject:
-            ended.update(credentials.delete_sessions_at(configured.name, provider_session=said.session))
-        for user_id in sorted(ended):
+        link = store.link_of(configured.name, said.issuer, said.subject) if said.subject else None
+        ended: list[str] = []
+        if link is not None or not said.subject:
+            user_id = link.user_id if link else ""
+            ended = credentials.delete_sessions_at(configured.name, user_id, said.session[:255])
+        for user_id in ended:
             rights.look_again(change, user_id)
             change.record("signed out by the provider", "user", user_id, after={"provider": configured.name})
     return len(ended)

@@ -2,6 +2,7 @@
 
 from stead.api.hookspecs import hookimpl
 from stead.api.identity import ExpectedInstance, Identity, IdentityRejected, InstanceIdentity, MemoryReplays, Replays
+from stead.api.launchers import Destination, LauncherSpec
 from stead.api.records import (
     CredentialsReport,
     Event,
@@ -37,6 +38,7 @@ __all__ = [
     "Credentials",
     "CredentialsProvider",
     "CredentialsReport",
+    "Destination",
     "Directory",
     "Event",
     "ExpectedInstance",
@@ -45,6 +47,7 @@ __all__ = [
     "IdentityProviderSpec",
     "IdentityRejected",
     "InstanceIdentity",
+    "LauncherSpec",
     "Link",
     "MemoryReplays",
     "NoSettings",

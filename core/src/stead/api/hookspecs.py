@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import click
     from flask import Blueprint
 
+    from stead.api.launchers import LauncherSpec
     from stead.api.records import Event, PlatformSpec, ProviderSpec
     from stead.api.signin import IdentityProviderSpec
 
@@ -36,6 +37,11 @@ def stead_platforms() -> list[PlatformSpec]:  # type: ignore[empty-body]
 @hookspec
 def stead_identity_providers() -> list[IdentityProviderSpec]:  # type: ignore[empty-body]
     """Kinds of identity providers that people can sign in with."""
+
+
+@hookspec
+def stead_ide_launchers() -> list[LauncherSpec]:  # type: ignore[empty-body]
+    """IDEs that a workspace can be opened in."""
 
 
 @hookspec

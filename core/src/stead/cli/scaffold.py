@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     PROVIDER = "provider"
     IDENTITY = "identity"
+    IDE = "ide"
 
 
 def write(name: str, kind: Kind, folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stead.api.errors import PluginFailure, SteadError
+from stead.api.launchers import LauncherSpec
 from stead.api.records import Event, NoSettings, PlatformSpec, ProviderSpec
 from stead.api.signin import CORE_SETTINGS, IdentityProviderSpec
 from stead.plugins import discovery
@@ -53,6 +54,7 @@ class _Loaded:
     providers: list[tuple[ProviderSpec, BaseModel]] = field(default_factory=list)
     platforms: list[tuple[PlatformSpec, BaseModel]] = field(default_factory=list)
     identity: list[IdentityProviderSpec] = field(default_factory=list)
+    launchers: list[LauncherSpec] = field(default_factory=list)
 
 
 class PluginRegistry:
@@ -104,6 +106,10 @@ class PluginRegistry:
     def platforms(self) -> list[tuple[PlatformSpec, BaseModel]]:
         """Platforms of all loaded plugins, each with its settings."""
         return [pair for loaded in self._loaded.values() for pair in loaded.platforms]
+
+    def launchers(self) -> list[LauncherSpec]:
+        """Launchers of all loaded plugins."""
+        return [spec for loaded in self._loaded.values() for spec in loaded.launchers]
 
     def identity_kinds(self) -> dict[str, IdentityProviderSpec]:
         """Kinds of identity providers of all loaded plugins, by their word in ``kind``."""
@@ -171,8 +177,10 @@ class PluginRegistry:
         providers = _checked(name, "stead_terraform_providers", ProviderSpec, self._hooks)
         platforms = _checked(name, "stead_platforms", PlatformSpec, self._hooks)
         identity = _checked(name, "stead_identity_providers", IdentityProviderSpec, self._hooks)
+        launchers = _checked(name, "stead_ide_launchers", LauncherSpec, self._hooks)
         self._refuse_taken(providers, platforms)
         self._refuse_identity(identity)
+        self._refuse_launchers(launchers)
         section = self._sections.get(name, {})
         classes = {spec.settings for spec in (*providers, *platforms)} - {NoSettings}
         if section and not classes:
@@ -182,7 +190,17 @@ class PluginRegistry:
             providers=[(spec, made[spec.settings]) for spec in providers],
             platforms=[(spec, made[spec.settings]) for spec in platforms],
             identity=identity,
+            launchers=launchers,
         )
+
+    def _refuse_launchers(self, specs: list[LauncherSpec]) -> None:
+        taken = {spec.name for spec in self.launchers()}
+        for spec in specs:
+            if spec.name in taken:
+                raise PluginFailure(
+                    f"The launcher {spec.name!r} is brought by another plugin already.",
+                    remedy="Disable one of the two in [plugins] disabled.",
+                )
 
     def _refuse_identity(self, specs: list[IdentityProviderSpec]) -> None:
         for spec in specs:

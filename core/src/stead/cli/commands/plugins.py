@@ -44,7 +44,7 @@ def list_plugins() -> None:
     type=click.Choice([kind.value for kind in scaffold.Kind]),
     default=scaffold.Kind.PROVIDER.value,
     show_default=True,
-    help="A Terraform provider with its platform, or an identity provider.",
+    help="A Terraform provider with its platform, an identity provider, or an IDE.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it.", show_default="stead-NAME, here")
 def new_plugin(name: str, kind: str, folder: Path | None) -> None:

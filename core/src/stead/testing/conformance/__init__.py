@@ -9,17 +9,20 @@
         samples = {"shelf_note": Sample(lambda rig: Note(path=f"{rig.folder}/a.txt", text="one"))}
 
 A platform's plugin inherits :class:`PlatformConformance` as well; an identity provider's inherits
-:class:`CredentialsConformance` or :class:`RedirectConformance`. See ``docs/development/conformance.md``.
+:class:`CredentialsConformance` or :class:`RedirectConformance`, an IDE's :class:`LauncherConformance`.
+See ``docs/development/conformance.md``.
 """
 
 from stead.testing.conformance.exceptions import exceptions_of
 from stead.testing.conformance.identity import CredentialsConformance, RedirectConformance
+from stead.testing.conformance.launcher import LauncherConformance
 from stead.testing.conformance.platform import PlatformConformance
 from stead.testing.conformance.provider import ProviderConformance
 from stead.testing.conformance.rig import Rig, Sample, configured
 
 __all__ = [
     "CredentialsConformance",
+    "LauncherConformance",
     "PlatformConformance",
     "ProviderConformance",
     "RedirectConformance",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from stead.api.launchers import Destination, LauncherSpec
 from stead.domain.records import Agent, Workspace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,39 @@ def others(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool)
         Way("Emacs TRAMP", text=f"/ssh:{host}:{path}"),
         Way("Zed", href=f"zed://ssh/{quote(host)}{quote(path)}"),
     ]
+
+
+def launched(
+    launchers: Iterable[LauncherSpec], workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool
+) -> list[Way]:
+    """Links of the launchers that plugins bring."""
+    destination = Destination(
+        host=host_alias(workspace, viewer_id, agent if several else None),
+        user=workspace.owner,
+        folder=agent.directory or "/",
+        workspace=workspace.name,
+        agent=agent.name,
+    )
+    return ways_of(launchers, destination)
+
+
+def ways_of(launchers: Iterable[LauncherSpec], destination: Destination) -> list[Way]:
+    """Links to one place. A launcher that fails, or whose link would run in our own page, is left out."""
+    return [way for launcher in launchers for way in _launched(launcher, destination)]
+
+
+def _launched(launcher: LauncherSpec, destination: Destination) -> Iterator[Way]:
+    try:
+        link = launcher.link(destination)
+    except Exception as error:  # noqa: BLE001 - boundary: a plugin call
+        log.warning("The launcher %s failed: %s", launcher.name, type(error).__name__)
+        return
+    if link is None:
+        return
+    if isinstance(link, str) and opens_elsewhere(link):
+        yield Way(launcher.title, href=link)
+    else:
+        log.warning("The launcher %s made what is no link to another program.", launcher.name)
 
 
 def opens_elsewhere(url: str) -> bool:

@@ -10,6 +10,7 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from stead.api.errors import SteadError
+from stead.api.launchers import LauncherSpec
 from stead.domain.rbac import Action, Resource, allows
 from stead.domain.records import Actor
 from stead.web.context import current_core
@@ -42,11 +43,17 @@ def init_rendering(app: Flask) -> None:
         can=can,
         connect=connect,
         glance=glance,
+        launchers=launchers,
         picture=icons.picture,
         resource_icon=icons.of_resource,
         theme=theme,
     )
     app.context_processor(_surroundings)
+
+
+def launchers() -> list[LauncherSpec]:
+    """The ways to open a workspace that plugins bring."""
+    return current_core().plugins.launchers()
 
 
 def page(name: str, status: int = 200, /, **context: Any) -> Response:

@@ -120,3 +120,11 @@ stead_test_servers() {
         stead_say "not root on Debian: tests that need servers which are not installed are left out, by name, below"
     fi
 }
+
+stead_test_peers() {
+    # What takes long to build, once: it stays in ~/.cache/stead-tests, or in STEAD_TEST_CACHE.
+    stead_is_debian_root || return 0
+    for build in tests/plugins/*/peer/build; do
+        "$build" || stead_say "$build failed: what needs it is left out, by name, below"
+    done
+}

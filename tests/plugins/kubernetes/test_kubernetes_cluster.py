@@ -77,7 +77,7 @@ def volume(cluster: Whole, folder: Path) -> None:
 
 
 def agent_of(deployment: Deployment) -> dict[str, Any] | None:
-    for item in deployment.get("/workspaces")["workspaces"]:
+    for item in deployment.get("/workspaces")["items"]:
         for resource in deployment.get(f"/workspaces/{item['id']}")["latest_build"].get("resources") or ():
             for agent in resource.get("agents") or ():
                 if agent["status"] == "connected" and agent["lifecycle"] == "ready":

@@ -2,7 +2,7 @@
 # What Stead runs on a machine, as root: it alone decides whose the machine is.
 #
 # It takes one word, and reads NAME=VALUE lines from standard input; long values are in base64. It answers with
-# NAME=VALUE lines. Needs a POSIX shell, flock, base64, and useradd or busybox.
+# NAME=VALUE lines. Needs what every Linux distribution for servers has: coreutils, util-linux, awk, find, useradd.
 set -u
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -84,8 +84,7 @@ conf() { sed -n "s/^$1=//p" "$CONF" 2>/dev/null | head -n 1; }
 free_mib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }'; }
 ailment() {
     # One line on what is wrong with this machine; nothing where it is well.
-    for tool in flock base64 awk sed find; do have $tool || { echo "$tool is missing"; return; }; done
-    have useradd || have adduser || { echo "useradd is missing"; return; }
+    for tool in flock setpriv setsid base64 awk sed find useradd userdel; do have $tool || { echo "$tool is missing"; return; }; done
     mkdir -p "$STATE" 2>/dev/null && : 2>/dev/null >"$STATE/.probe.$$" || { echo "$STATE cannot be written"; return; }
     rm -f "$STATE/.probe.$$"
     least=$(conf min_free_mib)
@@ -152,13 +151,9 @@ make_account() {
         # On record before it exists, so that whatever happens now is cleared away.
         printf '%s\n' "$in_user" | keep "$STATE/account"
     fi
-    [ -n "$(uid_of "$in_user")" ] || {
-        if have useradd; then
-            useradd --create-home --home-dir "/home/$in_user" --user-group --shell "$(shell_of)" "$in_user" 9>&-
-        else
-            adduser -D -h "/home/$in_user" -s "$(shell_of)" "$in_user" 9>&-
-        fi
-    } >&2 || stop_with $BROKEN "the account $in_user cannot be made"
+    [ -n "$(uid_of "$in_user")" ] ||
+        useradd --create-home --home-dir "/home/$in_user" --user-group --shell "$(shell_of)" "$in_user" 9>&- >&2 ||
+        stop_with $BROKEN "the account $in_user cannot be made"
     uid_of "$in_user" >"$STATE/uid"
     chmod 700 "/home/$in_user"
 }
@@ -195,12 +190,7 @@ run() {
     set -- sh -c '. "$0/environment" && exec sh "$0/script"' "$WORK"
     set -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL="$(shell_of)" PATH="$PATH" LANG=C.UTF-8 "$@"
     umask 022
-    if setpriv --reuid=0 --regid=0 --clear-groups true 2>/dev/null; then
-        exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"
-    fi
-    # busybox has no such setpriv. The words below hold no quotes.
-    exec su -s /bin/sh "$user" -c "exec env -i HOME=$home USER=$user LOGNAME=$user SHELL=$(shell_of) PATH=$PATH \
-sh -c '. $WORK/environment && exec sh $WORK/script'"
+    exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"
 }
 supervise() {
     printf '%s %s\n' $$ "$(start_of $$)" >"$STATE/supervisor"
@@ -285,7 +275,7 @@ wipe() {
         said=$($command 2>&1 </dev/null 9>&-) || { echo "$command says: $(printf %s "$said" | tail -n 1)"; return; }
     fi
     if [ -n "$user" ] && [ -n "$(uid_of "$user")" ]; then
-        { if have userdel; then userdel "$user"; else deluser "$user"; fi; } >/dev/null 2>&1 9>&-
+        userdel "$user" >/dev/null 2>&1 9>&-
     fi
     remains "$user" "$uid"
 }

@@ -14,13 +14,29 @@ sys.path.insert(0, str(Path(__file__).parent / "peer"))
 from stead_oidc_peer.flow import oidc_settings
 from stead_oidc_peer.github import GithubPeer
 from stead_oidc_peer.hostile import Hostile
+from stead_oidc_peer.npm import room
 from stead_oidc_peer.openid import OpenidPeer, client
 
 from stead_oidc.provider import OidcProvider
 
+_FOLDER = Path(__file__).parent
+_SECONDS = 600  # the first of these tests on a machine waits for npm
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_FOLDER):
+            item.add_marker(pytest.mark.timeout(_SECONDS))
+
 
 @pytest.fixture(scope="session")
-def openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenidPeer]:
+def npm_peers() -> Path:
+    """What comes from npm; where it cannot be had, whatever needs it is left out, after one try."""
+    return room()
+
+
+@pytest.fixture(scope="session")
+def openid(npm_peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenidPeer]:
     """A real provider that all tests share. What they do there must not disturb each other."""
     posting = client("stead-post", token_endpoint_auth_method="client_secret_post")
     other = client("another-client")
@@ -49,6 +65,6 @@ def hostile() -> Iterator[Hostile]:
 
 
 @pytest.fixture
-def github_peer() -> Iterator[GithubPeer]:
+def github_peer(npm_peers: Path) -> Iterator[GithubPeer]:
     with GithubPeer() as peer:
         yield peer

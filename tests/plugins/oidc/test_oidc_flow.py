@@ -129,7 +129,7 @@ def test_cancelling_says_so(oidc: Make, openid: OpenidPeer) -> None:
 # Later
 
 
-def test_a_look_up_sees_new_groups_and_then_the_end(tmp_path) -> None:
+def test_a_look_up_sees_new_groups_and_then_the_end(npm_peers, tmp_path) -> None:
     with OpenidPeer(tmp_path) as peer:
         provider = OidcProvider(oidc_settings(peer.issuer, **GROUPS, **CONSENT))
         person = Flow(provider).sign_in(login="ada", password="x")
@@ -160,7 +160,7 @@ def test_without_a_refresh_token_nothing_can_be_told(oidc: Make) -> None:
         provider.look_up(link_of(person), Trace())
 
 
-def test_new_keys_are_fetched_when_a_token_names_them(tmp_path) -> None:
+def test_new_keys_are_fetched_when_a_token_names_them(npm_peers, tmp_path) -> None:
     with OpenidPeer(tmp_path) as peer:
         provider = OidcProvider(oidc_settings(peer.issuer, key_refresh_interval=0))
         assert Flow(provider).sign_in(login="ada", password="x").subject == "ada"
@@ -171,7 +171,7 @@ def test_new_keys_are_fetched_when_a_token_names_them(tmp_path) -> None:
         provider.close()
 
 
-def test_signing_out_there_too_and_hearing_of_it(tmp_path) -> None:
+def test_signing_out_there_too_and_hearing_of_it(npm_peers, tmp_path) -> None:
     """RP-initiated and back-channel logout: the provider posts a logout token to the server."""
     posted: queue.Queue[dict[str, str]] = queue.Queue()
 

@@ -76,7 +76,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(npm_peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("stead")
     ports = _ports(2)
     stead = Deployment(folder / "data", ports[0], ports[1], environment={"STEAD_PROVISIONERS": "0"})

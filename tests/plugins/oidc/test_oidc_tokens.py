@@ -70,6 +70,7 @@ def test_the_clients_secret_signs_nothing(provider: OidcProvider, hostile: Hosti
     hostile.keys = [KEY, shared]
     hostile.sign = lambda claims: signed(claims, shared, "HS256", kid="shared")
     assert "not allowed" in refusal(provider, hostile)
+    assert provider.check().summary.endswith("with 1 key for signatures.")
 
 
 def test_a_signature_of_another_key(provider: OidcProvider, hostile: Hostile) -> None:

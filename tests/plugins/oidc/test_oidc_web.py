@@ -320,7 +320,7 @@ def test_files_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def proving(authority: Authority, tmp_path_factory: pytest.TempPathFactory):
+def proving(npm_peers: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory):
     """A real provider behind TLS, with clients that have keys and certificates."""
     folder = tmp_path_factory.mktemp("proving")
     keys: dict[str, Any] = {"rsa": rsa.generate_private_key(65537, 2048), "ec": ec.generate_private_key(ec.SECP256R1())}

@@ -436,3 +436,32 @@ def test_no_secret_is_in_logs_arguments_or_the_state_of_others(make_rig) -> None
     box.sh("useradd nosy")
     assert box.sh(f"su nosy -c 'cat {STATE}/workspace/environment'; true").endswith("Permission denied")
     box.sh("userdel -r nosy 2>/dev/null; true")
+
+
+def test_a_machine_is_switched_off_while_it_is_stopped_and_on_for_the_next_start(farm, make_rig, tmp_path) -> None:
+    rig, asked = make_rig(0), tmp_path / "on"
+    box = farm.make()
+    rig.boxes[:] = [box]
+    rig.entries = {box.name: box.entry(power={"kind": "command", "on": ["touch", str(asked)]})}
+    rig.tune(connect_timeout=5, read_patience=1)
+    box.write("/usr/local/sbin/poweroff", "#!/bin/sh\n: >/off\n", 0o755)
+    host = create(rig, power_off=True)
+    stopped = changed(host, desired_status="stopped")
+    stopped.update(rig.context("key-1"), host)
+    eventually(lambda: box.sh("ls /off", check=False) == "/off", SECONDS, what="the switching off")
+    box.container.stop(timeout=0)
+    assert stopped.read(rig.context("key-1")), "a machine that was switched off is no surprise"
+
+    def plug() -> None:
+        eventually(asked.exists, SECONDS, what="the switch")
+        box.container.start()
+
+    thread = threading.Thread(target=plug)
+    thread.start()
+    started = changed(stopped, desired_status="running", token="second")
+    started.update(rig.context("key-1"), stopped)
+    thread.join(SECONDS)
+    eventually(lambda: agent_has(box, "second"), SECONDS, what="the agent")
+    started.delete(rig.context("key-1"))
+    assert rig.state(box) == "free"
+    farm.remove(box)

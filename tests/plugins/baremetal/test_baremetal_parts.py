@@ -300,6 +300,14 @@ def test_every_type_argument_and_setting_is_described() -> None:
     assert all(field.description for field in BaremetalSettings.model_fields.values())
 
 
+def test_the_page_of_the_platform_names_every_setting_argument_and_word() -> None:
+    page = (Path(__file__).parents[3] / "docs/platforms/baremetal.md").read_text()
+    names = [*BaremetalSettings.model_fields, *Machine.model_fields, *Power.model_fields]
+    names += [field.name for model in Baremetal.resources for field in model.schema().attributes.values()]
+    missing = [name for name in names if f"`{name}`" not in page and f"`{name}, " not in page]
+    assert missing == []
+
+
 def test_the_block_counts_before_the_settings_and_takes_no_token_of_theirs(tmp_path: Path) -> None:
     chosen = settings(inventory_url="http://inventory.test/", inventory_token="hush", user="ops")
     inventory = tmp_path / "m.json"

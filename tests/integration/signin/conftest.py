@@ -18,7 +18,7 @@ from stead.api.signin import Person
 from stead.config import Settings
 from stead.domain.records import Actor, SignInAttempt, User
 from stead.services import authentication, deployment, users
-from stead.services.clock import ManualClock
+from stead.services.clock import Clock, ManualClock
 from stead.services.core import SYSTEM, Core, close_core, open_core
 from stead.services.signin import record
 from stead.testing.signin import FakeDirectory, FakePage, registry_of
@@ -70,7 +70,7 @@ class Browser:
 class World:
     core: Core
     app: Flask
-    clock: ManualClock
+    clock: Clock
     owner: User
     page: FakePage
     other: FakePage
@@ -115,7 +115,9 @@ def make_world(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Worl
     """A world whose providers are set as given: ``make_world(corp={"sign_up": "closed"})``."""
     opened: list[Core] = []
 
-    def make(*, access_url: str = URL, login_attempts: int = 5, **changes: dict[str, Any]) -> World:
+    def make(
+        *, access_url: str = URL, login_attempts: int = 5, clock: Clock | None = None, **changes: dict[str, Any]
+    ) -> World:
         page, other, directory = FakePage(), FakePage(url="https://other.example.org"), FakeDirectory()
         sections = {name: {**section, **changes.get(name, {})} for name, section in SECTIONS.items()}
         values: dict[str, Any] = {"pg_connection_url": database_url} if "postgresql" in database_url else {}
@@ -126,7 +128,7 @@ def make_world(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Worl
             identity={"sections": sections},
             **values,
         )
-        clock = ManualClock(datetime(2026, 5, 1, 12, tzinfo=UTC))
+        clock = clock or ManualClock(datetime(2026, 5, 1, 12, tzinfo=UTC))
         kinds = registry_of(page.spec(), other.spec("other-page", "Other Corp"), directory.spec())
         core = open_core(settings, clock=clock, plugins=kinds)
         opened.append(core)

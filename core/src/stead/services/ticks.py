@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -28,15 +29,19 @@ class Ticks:
     """A running scheduler; ``stop`` ends it."""
 
     def __init__(self, core: Core) -> None:
-        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(3)}, daemon=True)
+        # A directory that hangs holds a thread of its own.
+        directories = [one for one in core.identity if one.directory is not None]
+        threads = ThreadPoolExecutor(2 + len(directories))
+        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads}, daemon=True)
         self._add(reap, REAP_EVERY, core)
         self._add(expire, EXPIRE_EVERY, core)
-        if any(one.directory is not None for one in core.identity):
-            self._add(look_up, LOOK_UP_EVERY, core)
+        for one in directories:
+            self._add(partial(look_up, name=one.name), LOOK_UP_EVERY, core, f"look_up {one.name}")
 
-    def _add(self, tick: Callable[[Core], None], seconds: float, core: Core) -> None:
+    def _add(self, tick: Callable[[Core], None], seconds: float, core: Core, name: str = "") -> None:
+        name = name or tick.__name__
         self._scheduler.add_job(
-            _guarded, "interval", (tick, core), seconds=seconds, max_instances=1, coalesce=True, id=tick.__name__
+            _guarded, "interval", (tick, name, core), seconds=seconds, max_instances=1, coalesce=True, id=name
         )
 
     def start(self) -> None:
@@ -53,11 +58,11 @@ def start(core: Core) -> Ticks:
     return ticks
 
 
-def _guarded(tick: Callable[[Core], None], core: Core) -> None:
+def _guarded(tick: Callable[[Core], None], name: str, core: Core) -> None:
     try:
         tick(core)
     except Exception:  # boundary: a tick that fails comes again
-        log.warning("The tick %s failed; it comes again.", tick.__name__, exc_info=True)
+        log.warning("The tick %s failed; it comes again.", name, exc_info=True)
 
 
 def reap(core: Core) -> None:
@@ -76,6 +81,6 @@ def expire(core: Core) -> None:
     record.expire(core)
 
 
-def look_up(core: Core) -> None:
-    """Ask identity providers about the people who are due: whoever left there has nothing here any more."""
-    ending.look_up_due(core)
+def look_up(core: Core, name: str) -> None:
+    """Ask an identity provider about the people who are due: whoever left there has nothing here any more."""
+    ending.look_up_at(core, core.identity.get(name))

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # questions to one provider at a time, of those that nobody waits for
 BATCH = 500
+SILENT = 8  # questions without an answer after which a batch is given up
 IDLE_FACTOR = 120  # whoever does nothing is looked up that much more rarely
 SEEN_TOLERANCE = timedelta(minutes=2)  # "last seen" is exact to a minute
 RETRY_AFTER = timedelta(seconds=10)
@@ -32,15 +33,14 @@ LONGEST_MESSAGE = timedelta(days=1)
 
 def look_up_due(core: Core) -> int:
     """Ask each directory about the people who are due; returns how many were asked about."""
-    asked = 0
-    for configured in core.identity:
-        if configured.directory is not None:
-            asked += _look_up_at(core, configured, configured.directory)
-    return asked
+    return sum(look_up_at(core, configured) for configured in core.identity)
 
 
-def _look_up_at(core: Core, configured: Configured, directory: Directory) -> int:
-    now = core.clock.now()
+def look_up_at(core: Core, configured: Configured) -> int:
+    """Ask one directory about the people who are due; returns how many it answered about."""
+    directory, now = configured.directory, core.clock.now()
+    if directory is None:
+        return 0
     interval = timedelta(seconds=configured.settings.sync_interval)
     with core.database.read():
         due = store.due_links(
@@ -52,9 +52,19 @@ def _look_up_at(core: Core, configured: Configured, directory: Directory) -> int
         )
     if not due:
         return 0
+    silent: list[str] = []
+
+    def ask(link: store.StoredLink) -> bool:
+        # Where nobody answers, the rest of the batch is left for later: each question would wait for its deadline.
+        if len(silent) >= SILENT:
+            return False
+        answered = _guarded(core, configured, directory, link)
+        if not answered:
+            silent.append(link.id)
+        return answered
+
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"look-up-{configured.name}") as pool:
-        answered = pool.map(lambda link: _guarded(core, configured, directory, link), due)
-    return sum(answered)
+        return sum(pool.map(ask, due))
 
 
 def _guarded(core: Core, configured: Configured, directory: Directory, link: store.StoredLink) -> bool:

@@ -18,6 +18,7 @@ from stead_baremetal.keeper import Busy, Keeper, OutOfUse
 from stead_baremetal.matching import lacking, ranked
 from stead_baremetal.settings import BaremetalSettings
 
+BRIEFLY = 2.0  # seconds: an SSH server turns some away while many come at once
 FRESH = 5.0  # seconds that an inventory counts as new
 Sight = Status | ProviderFailure
 
@@ -81,7 +82,7 @@ class Fleet:
 
         def look(machine: Machine) -> Sight:
             try:
-                return self.keeper(machine).status(context)
+                return self.keeper(machine).status(context, BRIEFLY)
             except ProviderFailure as failure:
                 return failure
 

@@ -23,7 +23,7 @@ from processes import memory_mb
 from stead.testing.deployment import Deployment
 
 #: Modules ``auth_NAME`` of the kinds to measure, by the name of their figures.
-KINDS = {"oidc": "auth_openid", "ldap": "auth_ldap"}
+KINDS = {"oidc": "auth_openid", "github": "auth_github", "ldap": "auth_ldap"}
 ALONE = 50
 AT_ONCE = 50
 SECONDS_AT_ONCE = 20.0

@@ -53,6 +53,7 @@ class GithubPeer(Server):
         self.tokens: dict[str, tuple[str, set[str]]] = {}
         self.problems: list[str] = []
         self.knows_pkce = True
+        self.checks = True
         self.routes |= {
             "GET /login/oauth/authorize": self._page,
             "POST /login/oauth/authorize": self._approve,
@@ -177,6 +178,8 @@ class GithubPeer(Server):
 
     def _checked(self, path: str, request: Request, body: Any, headers: dict[str, str] | None = None) -> Reply:
         # A full page is checked by its first entries: they are all made the same way.
+        if not self.checks:  # for those who measure
+            return Reply(body, 200, headers or {})
         sample = body[:2] if isinstance(body, list) else body
         self.problems += github_schema.violations(path, request.query, sample)
         return Reply(body, 200, headers or {})

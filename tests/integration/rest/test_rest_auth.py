@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stead.services import authentication, users
+from stead.services.signin.proof import Proof
 from stead.web.auth import SESSION_COOKIE, safe_return_path, sign_in
 from stead.web.csrf import csrf_token
 
@@ -32,7 +33,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(world: Any, sec
     user = users.get(world.core, world.actor("member"), "me")
     with world.app.test_request_context(base_url="https://stead.test" if secure else "http://stead.test"):
         response = world.app.response_class()
-        sign_in(response, user)
+        sign_in(response, Proof(user))
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith(f"{SESSION_COOKIE}=")
     assert "HttpOnly" in cookie

@@ -8,21 +8,22 @@ import pytest
 from kubernetes_edge import LOST, SILENT, echoed, status
 
 from stead.api.errors import (
+    CapacityExhausted,
     CredentialsRejected,
     OperationTimedOut,
     PermissionMissing,
     PlatformUnreachable,
     QuotaExceeded,
     ResourceConflict,
+    ResourceNotFound,
     Throttled,
 )
 from stead.api.provider import Unknown
 from stead_kubernetes.labels import KEY
 from stead_kubernetes.metadata import NamespacedMetadata
-from stead_kubernetes.provider import Kubernetes
 from stead_kubernetes.simple import ConfigMap
+from stead_kubernetes.waiting import running_pod
 
-KINDS = sorted(kind.type_name for kind in Kubernetes.resources if kind.type_name.endswith("_v1"))
 BUSY = status(429, "TooManyRequests", retryAfterSeconds=0)
 BROKEN = (503, {"nonsense": True})
 MISSING = status(404, "NotFound")
@@ -264,3 +265,39 @@ def test_the_namespace_of_another_owner_is_refused(edge, bench) -> None:
     thing.meta.namespace = Unknown
     with pytest.raises(ResourceConflict, match="belongs to Alice"):
         thing.create(bench(user_namespace="stead-{owner}").context())
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p1", "namespace": "default", "uid": "u1"}, "status": status}
+
+
+def test_when_the_time_is_over_in_the_middle_of_a_question_the_reason_is_told(edge, bench) -> None:
+    edge.answers = [SILENT]
+    reason = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient cpu"}
+    made = bench()
+    with pytest.raises(CapacityExhausted, match="Insufficient cpu"):
+        running_pod(made.provider.cluster, made.context(seconds=1.0), pod(conditions=[reason]), ["Running"])
+
+
+def test_events_and_the_log_of_what_ended_are_in_the_build_log(edge, bench) -> None:
+    ended = {"name": "main", "restartCount": 0, "state": {"terminated": {"exitCode": 1, "containerID": "c1"}}}
+    about = {"kind": "Pod", "name": "p1"}
+    event = {"type": "Warning", "reason": "Failed", "message": "no such file", "involvedObject": about}
+    running = pod(phase="Running")
+    edge.answers = [(200, "the last words"), (200, {"items": [event], "metadata": {}}), (200, running)]
+    made = bench()
+    found = running_pod(
+        made.provider.cluster, made.context(), pod(phase="Pending", containerStatuses=[ended]), ["Running"]
+    )
+    assert found == running
+    assert "p1/main: " in made.lines
+    assert "the last words" in made.lines
+    assert "Pod p1: Failed: no such file" in made.lines
+    assert "/pods/p1/log?" in edge.requests[0].path
+
+
+def test_what_vanishes_while_it_is_waited_for_is_told(edge, bench) -> None:
+    edge.answers = [(200, {"items": [], "metadata": {}}), MISSING]
+    made = bench()
+    with pytest.raises(ResourceNotFound, match="has vanished"):
+        running_pod(made.provider.cluster, made.context(), pod(phase="Pending"), ["Running"])

@@ -209,7 +209,7 @@ def unschedulable(message: str) -> dict[str, Any]:
 )
 def test_a_rollout_that_fails_says_why(bench: Bench, pods: Node, status: dict[str, Any], words: list[str]) -> None:
     pods.statuses["bad:1"] = status
-    template = POD.replace("TIMEOUT", "8s").replace("fine:1", "bad:1")
+    template = POD.replace("TIMEOUT", "12s").replace("fine:1", "bad:1")
     with pytest.raises(SteadError) as caught:
         bench.runner.apply(template)
     for word in words:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from stead.api.errors import (
     CapacityExhausted,
     CredentialsRejected,
+    OperationTimedOut,
     ProviderFailure,
     QuotaExceeded,
     ResourceNotFound,
@@ -146,6 +147,7 @@ class Watch:
         self._since: float | None = None
         self.last: Reason | None = None
         self.warning = ""
+        self._silent = False
 
     def events(self, objects: Iterable[Found]) -> list[Found]:
         """Events of the objects that were not told of before."""
@@ -166,10 +168,11 @@ class Watch:
         try:
             return list(self._cluster.items(self._context, doing, EVENTS, self._namespace, fieldSelector=selector))
         except ProviderFailure as failure:
+            if self._context.remaining == 0.0:
+                raise
             # They only explain: what is waited for may come without them.
-            if not self.warning:
-                self._context.log(str(failure), "warn")
-            self.warning = self.warning or str(failure)
+            self._context.log(str(failure), "debug" if self._silent else "warn")
+            self._silent = True
             return []
 
     def _tell(self, event: Found) -> None:
@@ -218,8 +221,10 @@ class Watch:
     def failure(self, reason: Reason) -> ProviderFailure:
         return reason.failure(f"{self._doing}: {' '.join(reason.words.split()).rstrip('.')}.", remedy=reason.remedy)
 
-    def late(self) -> ProviderFailure | None:
-        """What to say when the time is over: why it did not go on, where that is known."""
+    def late(self) -> ProviderFailure:
+        """What to say when the time is over: why it did not go on, as far as that is known."""
         if self.last is not None and self._since is not None:
             return self.failure(self.last)
-        return None
+        words = f": {self.warning.rstrip('.')}" if self.warning else ""
+        remedy = "Raise timeouts of the resource, or see kubectl describe."
+        return OperationTimedOut(f"{self._doing} in time{words}.", remedy=remedy)

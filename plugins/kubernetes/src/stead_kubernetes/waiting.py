@@ -27,18 +27,18 @@ def wait_for(
     namespace, name = metadata.get("namespace"), metadata["name"]
     watch = Watch(cluster, context, what, namespace or "")
     pause = min(FIRST_LOOK, cluster.settings.poll)
-    while not reached(found, watch):
-        if events:
-            watch.events([found])
-        try:
+    try:
+        while not reached(found, watch):
+            if events:
+                watch.events([found])
             context.wait(pause)
-        except OperationTimedOut as error:
-            late = watch.late()
-            words = f": {watch.warning.rstrip('.')}" if watch.warning else ""
-            remedy = "Raise timeouts of the resource, or see kubectl describe."
-            raise late or OperationTimedOut(f"{what} in time{words}.", remedy=remedy) from error
-        pause = min(pause * 1.5, cluster.settings.poll)
-        found = _again(cluster, context, kind, namespace, name, metadata["uid"], what)
+            pause = min(pause * 1.5, cluster.settings.poll)
+            found = _again(cluster, context, kind, namespace, name, metadata["uid"], what)
+    except OperationTimedOut as error:
+        # The time may be over in the middle of a question, too.
+        if context.remaining != 0.0:
+            raise
+        raise watch.late() from error
     return found
 
 
@@ -71,17 +71,23 @@ def rolled_out(cluster: Cluster, context: Context, deployment: Found) -> Found:
     def reached(found: Found, watch: Watch) -> bool:
         if _complete(found):
             return True
-        reason = _refused(found)
-        for item in _members(cluster, context, found):
-            watch.events([item])
-            if item["kind"] == "Pod":
-                watch.log_of(item)
-                reason = reason or of_pod(item)
-        watch.consider(reason)
+        members = _members(cluster, context, found)
+        if members is not None:
+            watch.consider(_refused(found) or _first_reason(watch, members))
         return False
 
     what = f"Deployment {deployment['metadata']['name']} is not rolled out"
     return wait_for(cluster, context, DEPLOYMENTS, deployment, what, reached)
+
+
+def _first_reason(watch: Watch, members: list[Found]) -> Reason | None:
+    reason = None
+    for item in members:
+        watch.events([item])
+        if item["kind"] == "Pod":
+            watch.log_of(item)
+            reason = reason or of_pod(item)
+    return reason
 
 
 def _complete(found: Found) -> bool:
@@ -111,8 +117,8 @@ def _refused(found: Found) -> Reason | None:
     return None
 
 
-def _members(cluster: Cluster, context: Context, found: Found) -> list[Found]:
-    """The newest replica set of a deployment, and its pods."""
+def _members(cluster: Cluster, context: Context, found: Found) -> list[Found] | None:
+    """The newest replica set of a deployment, and its pods; ``None`` where they cannot be told."""
     namespace, uid = found["metadata"]["namespace"], found["metadata"]["uid"]
     selector = _selector(found["spec"]["selector"])
     try:
@@ -124,9 +130,11 @@ def _members(cluster: Cluster, context: Context, found: Found) -> list[Found]:
         owners = {item["metadata"]["uid"] for item in newest}
         mine = [item for item in pods if any(_owned(item, owner) for owner in owners)]
     except ProviderFailure as failure:
+        if context.remaining == 0.0:
+            raise
         # They only explain: the rollout may succeed without them.
         context.log(str(failure), "debug")
-        return []
+        return None
     return [{**item, "kind": "ReplicaSet"} for item in newest] + [{**item, "kind": "Pod"} for item in mine]
 
 

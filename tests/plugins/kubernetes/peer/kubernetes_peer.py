@@ -31,7 +31,7 @@ FOLDER = "kubernetes-1.20.2"
 PART = "Kubernetes API server"
 READY_WITHIN = 60.0  # seconds
 STEAD, ADMIN = "stead", "admin"
-SAFE_AFTER = 15.0  # seconds that one request of the tests' own may take
+SAFE_AFTER = 30.0  # seconds that one request of the tests' own may take
 
 
 def programs() -> Path:
@@ -53,11 +53,13 @@ class Server:
     def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """One request as administrator; the answer's object, or ``None`` where there is no such thing."""
         context = ssl.create_default_context(cafile=self.authority)
+        handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        opener = urllib.request.build_opener(*handlers)
         headers = {"Authorization": f"Bearer {self.tokens[ADMIN]}", "Content-Type": kind, "Accept": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, content, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=SAFE_AFTER, context=context) as answer:
+            with opener.open(request, timeout=SAFE_AFTER) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -191,11 +193,16 @@ class Node:
         self.statuses: dict[str, dict[str, Any]] = {}
 
     def run(self) -> None:
-        while not self.ended.wait(0.05):
-            listed = self.server.ask("GET", f"/api/v1/namespaces/{self.namespace}/pods")
-            for pod in (listed or {}).get("items", ()):
-                if pod["status"].get("phase") != "Running" and not pod["metadata"].get("deletionTimestamp"):
-                    self._tell(pod)
+        while not self.ended.wait(0.1):
+            # A pod that is gone meanwhile, or a server that is slow: it is looked at again.
+            with contextlib.suppress(AssertionError, OSError, ValueError):
+                self._look()
+
+    def _look(self) -> None:
+        listed = self.server.ask("GET", f"/api/v1/namespaces/{self.namespace}/pods")
+        for pod in (listed or {}).get("items", ()):
+            if pod["status"].get("phase") != "Running" and not pod["metadata"].get("deletionTimestamp"):
+                self._tell(pod)
 
     def _tell(self, pod: dict[str, Any]) -> None:
         container = pod["spec"]["containers"][0]
@@ -204,9 +211,7 @@ class Node:
             return
         path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
         body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
-        # Gone meanwhile, or another of that name: it is looked at again.
-        with contextlib.suppress(AssertionError):
-            self.server.ask("PATCH", path, body, "application/merge-patch+json")
+        self.server.ask("PATCH", path, body, "application/merge-patch+json")
 
 
 def _running(container: dict[str, Any]) -> dict[str, Any]:

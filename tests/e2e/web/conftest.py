@@ -387,6 +387,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from serve_site(tmp_path_factory.mktemp("site"))
 
 
+@pytest.fixture(scope="module")
+def named_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that is reached by a name, as passkeys need it."""
+    yield from serve_site(tmp_path_factory.mktemp("named"), host="localhost")
+
+
 @pytest.fixture
 def fresh_site(tmp_path: Path) -> Iterator[Site]:
     """A server that nobody has set up yet."""
@@ -399,9 +405,10 @@ def serve_site(
     with_owner: bool = True,
     identity: dict[str, dict[str, Any]] | None = None,
     plugins: PluginRegistry | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Site]:
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     settings = load_settings({"data_dir": str(folder / "data"), "access_url": url}, environ={})
     settings = settings.model_copy(update={"identity": IdentitySettings(sections=identity or {})})
     core = open_core(settings, plugins=plugins)

@@ -80,6 +80,19 @@ TABLE: dict[str, Row] = {
         (401, 404, 404, 403, 409, 403, 409),
         {"path": "/users/{spare}/password-account", "json": {"password": "another long one"}},
     ),
+    "GET /api/v2/users/me/factors": (SIGNED_IN, {}),
+    "POST /api/v2/users/me/factors/totp": (SIGNED_IN, {"json": {"password": "{password}"}}),
+    "POST /api/v2/users/me/factors/totp/confirm": ((401,) * 7, {"json": {"step": "none", "code": "123456"}}),
+    "POST /api/v2/users/me/factors/<ref:ref>/remove": (
+        (401, *(404,) * 6),
+        {"path": "/users/me/factors/none/remove", "json": {"password": "{password}"}},
+    ),
+    "POST /api/v2/users/me/factors/recovery-codes": ((401, *(409,) * 6), {"json": {"password": "{password}"}}),
+    "GET /api/v2/users/<ref:ref>/factors": ((401, 404, 404, 200, 200, 200, 200), {"path": "/users/{spare}/factors"}),
+    "DELETE /api/v2/users/<ref:ref>/factors": (
+        (401, 404, 404, 403, 200, 403, 200),
+        {"path": "/users/{spare}/factors"},
+    ),
     "GET /api/v2/users/me/tokens": (SIGNED_IN, {}),
     "POST /api/v2/users/me/tokens": ((401, *(201,) * 6), {"json": {"name": "mine"}}),
     "DELETE /api/v2/users/me/tokens/<ref:ref>": (

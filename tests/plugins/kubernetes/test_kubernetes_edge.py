@@ -21,6 +21,7 @@ from stead.api.errors import (
 from stead.api.provider import Unknown
 from stead_kubernetes.labels import KEY
 from stead_kubernetes.metadata import NamespacedMetadata
+from stead_kubernetes.secret import Secret
 from stead_kubernetes.simple import ConfigMap
 from stead_kubernetes.waiting import running_pod
 
@@ -301,3 +302,16 @@ def test_what_vanishes_while_it_is_waited_for_is_told(edge, bench) -> None:
     made = bench()
     with pytest.raises(ResourceNotFound, match="has vanished"):
         running_pod(made.provider.cluster, made.context(), pod(phase="Pending"), ["Running"])
+
+
+def test_what_is_only_written_stays_out_of_the_state(edge, bench) -> None:
+    thing = Secret(id=Unknown, metadata=config_map().metadata, data_wo={"a": "hidden"}, type="Opaque")
+    edge.answers = [(201, echoed)]
+    made = bench()
+    thing.create(made.context())
+    sent = edge.requests[0].body
+    assert sent["data"] == {"a": "aGlkZGVu"}
+    thing.data_wo = None  # as the engine does
+    edge.answers = [(200, {**sent, "metadata": {**sent["metadata"], "uid": "u1"}})]
+    assert thing.read(made.context())
+    assert "hidden" not in str(thing.encode()), "neither in the state nor in what is shown"

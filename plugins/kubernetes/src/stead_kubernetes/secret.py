@@ -67,7 +67,8 @@ class Secret(Object, name="kubernetes_secret"):
         own = set(self.data or ())
         foreign = hidden or found.get("type") == TOKEN
         plain = {name: text for name, text in seen.items() if name not in binary and (name in own or not foreign)}
-        if self.data is not None or plain:
+        if self.data is not None:
+            # Where a template gives none, all that is there was written only.
             self.data = seen_map(self.data, {name: decoded(text) for name, text in plain.items()})
         if self.binary_data is not None:
             self.binary_data = {name: seen[name] for name in self.binary_data if name in seen}
@@ -77,8 +78,9 @@ class Secret(Object, name="kubernetes_secret"):
 
     def fill(self, context: Context, found: Found) -> None:
         binary = {name: text for name, text in (found.get("data") or {}).items() if not is_text(text)}
-        self.binary_data = binary or None
+        self.binary_data, self.data = binary or None, {}
         self.observe(context, found, refresh=True)
+        self.data = self.data or None
 
 
 class SecretV1(Secret, name="kubernetes_secret_v1"):

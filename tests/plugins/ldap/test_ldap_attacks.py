@@ -187,8 +187,9 @@ def test_referrals_are_followed_only_to_hosts_that_are_named(
     with strange_server(believing(listen)) as trap:
         target = f"{trap}/{BASE}??sub"
         with strange_server(believing(referring(target, code))) as url:  # type: ignore[arg-type]
-            provider = provider_for(servers=[url], start_tls=False)
-            assert sign_in(provider, "alice") is None
+            for hosts in ([], ["elsewhere.example.test"]):
+                provider = provider_for(servers=[url], start_tls=False, referral_hosts=hosts)
+                assert sign_in(provider, "alice") is None
     assert not heard
     target = f"{slapd.tls_url.replace('127.0.0.1', 'localhost')}/{BASE}??sub"
     with strange_server(believing(referring(target, code))) as url:  # type: ignore[arg-type]

@@ -60,6 +60,9 @@ def test_the_bounds_hold_and_are_told(enormous: Slapd, provider_for: Make) -> No
     assert few.groups is not None
     assert len(few.groups) == 250
     assert not trace.steps[-1].ok
+    low, trace = seen(provider_for(enormous, max_groups=5), "bob")
+    assert low.groups == tuple(f"deep-{number}" for number in range(5))
+    assert not trace.steps[-1].ok
     flat, trace = seen(provider_for(enormous, nesting=10), "bob")
     assert flat.groups == tuple(sorted(f"deep-{number}" for number in range(10)))
     assert not trace.steps[-1].ok
@@ -73,7 +76,9 @@ def test_a_tower_is_climbed_to_its_top(enormous: Slapd, provider_for: Make) -> N
 
 
 def test_a_group_in_itself_ends(enormous: Slapd, provider_for: Make) -> None:
-    assert seen(provider_for(enormous), "carol")[0].groups == ("self",)
+    found, trace = seen(provider_for(enormous), "carol")
+    assert found.groups == ("self",)
+    assert trace.steps[-1].ok, "it was not the bound that ended it"
 
 
 def test_pages_bring_what_the_server_gives_only_in_pages(enormous: Slapd, provider_for: Make) -> None:

@@ -64,7 +64,7 @@ def _sdk(name: str) -> set[str]:
 def test_a_plugin_needs_no_other_and_imports_no_sdk(name: str) -> None:
     package = _package(name)
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, package], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", ALONE, package], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
     imported = {module.partition(".")[0] for module in json.loads(done.stdout)}

@@ -22,7 +22,7 @@ SHARED = "import site; site.addsitedir({place!r})\n"
 
 def run(*command: str, folder: Path | None = None) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "COV"))}
-    done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -37,7 +37,7 @@ def fresh_environment(folder: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_new_plugin_installs_with_pip_and_passes_its_suite(tmp_path: Path, kind: Kind) -> None:
     folder = tmp_path / "stead-rocket"

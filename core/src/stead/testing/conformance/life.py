@@ -14,6 +14,8 @@ from stead.testing.conformance.rig import Rig, Sample
 from stead.testing.templates import TemplateRunner
 from stead.testing.terraform import MemoryJournal
 
+RUN_SECONDS = 300.0
+
 
 def live(rig: Rig, samples: Mapping[str, Sample], configuration: Mapping[str, Any]) -> None:
     """Create, change, import and destroy one resource of each type, and look at what comes after each step."""
@@ -27,7 +29,7 @@ def live(rig: Rig, samples: Mapping[str, Sample], configuration: Mapping[str, An
 def _live(rig: Rig, engine: Engine, samples: Mapping[str, Sample], configuration: Mapping[str, Any]) -> None:
     things = {name: sample.make(rig) for name, sample in samples.items()}
     journal = MemoryJournal()
-    runner = TemplateRunner(engine, rig.folder, rig.build, journal)
+    runner = TemplateRunner(engine, rig.folder, rig.build, journal, RUN_SECONDS)
     written = template(rig.spec, configuration, things.values())
     runner.apply(files(written))
     try:
@@ -94,7 +96,7 @@ def _imported(
             identities[name] = state.identity
     if not identities:
         return
-    fresh = TemplateRunner(engine, rig.folder / "import", rig.build)
+    fresh = TemplateRunner(engine, rig.folder / "import", rig.build, timeout=RUN_SECONDS)
     fresh.folder.mkdir()
     plan = fresh.plan(files(with_imports(written, identities)))
     changes = [f"{item.action} {item.address}" for item in plan.changes]

@@ -157,7 +157,7 @@ class ProviderConformance(Conformance):
             assert isinstance(failure, SteadError), f"{type(error).__qualname__} becomes {type(failure).__qualname__}"
             assert failure.message, type(error).__qualname__
 
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(900)
     def test_under_terraform_it_lives_and_dies(self, rig: Rig) -> None:
         """Create, an empty plan, change, an empty plan, import with an empty plan, destroy, destroy again."""
         live(rig, self.samples, self.configuration)

@@ -69,7 +69,7 @@ def test_a_machine_that_dies_with_its_answer_may_be_claimed_and_no_other_is_take
     spare = rig.boxes[0]
     rig.boxes[:] = [box, spare]
     rig.entries = {box.name: box.entry(price=1), spare.name: spare.entry(price=2)}
-    rig.tune(connect_timeout=5, patience=5)
+    rig.tune(connect_timeout=10, patience=5)
     for one in rig.boxes:
         rig.status(one)
     box.sh(f"mv {PROGRAM} /real")

@@ -330,7 +330,7 @@ def test_a_machine_that_dies_while_it_is_prepared_is_remembered_and_found(farm, 
     box = farm.make()
     rig.boxes[:] = [box]
     rig.entries = {box.name: box.entry()}
-    rig.tune(patience=3, read_patience=1, connect_timeout=3)
+    rig.tune(patience=3, read_patience=1)
     box.sh("printf '#!/bin/sh\ntouch /begun; sleep 600\n' >/usr/local/sbin/useradd; chmod +x /usr/local/sbin/useradd")
 
     def die() -> None:
@@ -368,7 +368,7 @@ def test_a_machine_that_hangs_is_given_up_at_the_deadline_and_on_cancelling(make
     rig = make_rig(1)
     (box,) = rig.boxes
     host = create(rig, init_script=None)
-    box.sh("printf '#!/bin/sh\nsleep 20\n' >/usr/local/bin/hang; chmod +x /usr/local/bin/hang")
+    box.sh("printf '#!/bin/sh\nexec sleep 4321\n' >/usr/local/bin/hang; chmod +x /usr/local/bin/hang")
     box.sh("printf 'wipe_command=/usr/local/bin/hang\n' >/etc/stead-machine.conf")
     rig.tune(release_timeout=1.5)
     with pytest.raises(OperationTimedOut, match="did not finish within"):
@@ -379,7 +379,7 @@ def test_a_machine_that_hangs_is_given_up_at_the_deadline_and_on_cancelling(make
         host.delete(context)
     assert rig.status(box).phase == "releasing"
     # The program goes on by itself; whoever asks next waits for it.
-    box.sh("pkill -f local/bin/[h]ang; rm /etc/stead-machine.conf", check=False)
+    box.sh("pkill -f 'sleep 432[1]'; rm /etc/stead-machine.conf", check=False)
     rig.tune(release_timeout=60)
     host.delete(rig.context("key-1"))
     assert rig.state(box) == "free"
@@ -443,7 +443,7 @@ def test_a_machine_is_switched_off_while_it_is_stopped_and_on_for_the_next_start
     box = farm.make()
     rig.boxes[:] = [box]
     rig.entries = {box.name: box.entry(power={"kind": "command", "on": ["touch", str(asked)]})}
-    rig.tune(connect_timeout=5, read_patience=1)
+    rig.tune(read_patience=1)
     box.write("/usr/local/sbin/poweroff", "#!/bin/sh\n: >/off\n", 0o755)
     host = create(rig, power_off=True)
     stopped = changed(host, desired_status="stopped")

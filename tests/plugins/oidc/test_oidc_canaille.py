@@ -41,7 +41,7 @@ def canaille(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return False
 
     try:
-        eventually(answers, 60, what="canaille")
+        eventually(answers, 120, what="canaille")
         yield url
     finally:
         server.terminate()

@@ -11,6 +11,7 @@ import html
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -186,17 +187,23 @@ class GithubPeer(Server):
 
 
 def _membership(found: tuple[str, str]) -> dict[str, Any]:
-    entry: dict[str, Any] = github_schema.example("/user/memberships/orgs")[0]
-    entry["organization"]["login"], entry["state"] = found
-    return entry
+    usual = _usual("/user/memberships/orgs")
+    login, state = found
+    return {**usual, "state": state, "organization": {**usual["organization"], "login": login}}
 
 
 def _team(name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = github_schema.example("/user/teams")[0]
+    usual = _usual("/user/teams")
+    login, slug = name.split("/")
     # GitHub's own example lacks what its schema demands.
-    entry["type"], entry["organization"]["archived_at"] = "organization", None
-    entry["organization"]["login"], entry["slug"] = name.split("/")
-    return entry
+    organization = {**usual["organization"], "archived_at": None, "login": login}
+    return {**usual, "type": "organization", "slug": slug, "organization": organization}
+
+
+@cache
+def _usual(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = github_schema.example(path)[0]
+    return found
 
 
 def _error(code: str, text: str) -> Reply:

@@ -116,7 +116,7 @@ class OpenidPeer:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, 60, what="an OpenID provider")
+        eventually(self._answers, 120, what="an OpenID provider")
         return self
 
     def stop(self) -> None:

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pyotp
 import pytest
+
+PASSWORD = "correct horse battery staple"
 
 
 def test_the_session_file_is_for_its_owner_alone(user: Any) -> None:
@@ -112,6 +116,30 @@ def test_users_are_created_listed_and_suspended(owner: Any, new_user: Callable[.
     owner.ok("users", "activate", name)
     owner.ok("users", "reset-password", name, "--password-stdin", stdin="another horse battery\n")
     person.ok("login", owner.url, "-u", name, "--password-stdin", stdin="another horse battery\n")
+
+
+def test_a_second_factor_is_asked_for_and_reset(owner: Any, new_user: Callable[..., Any]) -> None:
+    person = new_user("", "member")
+    name = person.json("whoami")["user"]["username"]
+    token = json.loads((person.config / "session.json").read_text())["token"]
+    with httpx.Client(
+        base_url=f"{owner.url}/api/v2/users/me/factors", headers={"Authorization": f"Bearer {token}"}
+    ) as api:
+        new = api.post("/totp", json={"password": PASSWORD}).raise_for_status().json()
+        code = pyotp.TOTP(new["secret"]).now()
+        made = api.post("/totp/confirm", json={"step": new["step"], "code": code}).raise_for_status().json()
+    login = {"login": name, "password": PASSWORD}
+    refused = httpx.post(f"{owner.url}/api/v2/login", json=login)
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (401, "second_factor_required")
+    wrong = httpx.post(f"{owner.url}/api/v2/login", json={**login, "code": "000000"})
+    assert (wrong.status_code, "token" in wrong.json()) == (401, False)
+    good = httpx.post(f"{owner.url}/api/v2/login", json={**login, "code": made["recovery_codes"][0]})
+    assert good.status_code == 200
+    asked = person.run("login", owner.url, "-u", name, "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert asked.code == 2
+    assert "second factor" in asked.err
+    assert owner.json("users", "reset-factors", name, "--yes") == {"removed": 1}
+    person.ok("login", owner.url, "-u", name, "--password-stdin", stdin=f"{PASSWORD}\n")
 
 
 def test_a_member_may_not_create_users(user: Any) -> None:

@@ -115,6 +115,16 @@ def reset_password(user: str, password_stdin: bool) -> None:
     show({"user": user}, lambda: f"The password of {user} is set.")
 
 
+@users.command("reset-factors")
+@click.argument("user")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def reset_factors(user: str, yes: bool) -> None:
+    """Take away the second factors of somebody who has lost them."""
+    confirm(f"Take away all second factors of {user}? Their password alone then opens the account.", yes=yes)
+    done = client().call("DELETE", f"/users/{segment(user)}/factors")
+    show(done, lambda: f"Removed {done['removed']} of {user}.")
+
+
 def new_password(from_stdin: bool) -> str:
     """A password that was typed twice, or the first line of stdin.
 

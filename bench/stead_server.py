@@ -6,8 +6,6 @@ import secrets
 import socket
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +15,6 @@ from typing import Any
 from stead.quickstart import steps
 from stead.quickstart.server import ServerProcess
 from stead.quickstart.trial import Choice, choose
-
-BUNDLE_SECONDS = 300.0
 
 
 @dataclass
@@ -77,24 +73,10 @@ def running(platform: str | None, say: Callable[[str], None]) -> Iterator[Bench]
             steps.first_owner(client, password)
             token = steps.token(client, password)
             client.sign_in(token)
-            _wait_for_agent_bundle(server.url)
+            steps.agent_bundle(client)
             yield Bench(server, client, choice, token, folder, healthy)
         finally:
             server.stop()
-
-
-def _wait_for_agent_bundle(url: str) -> None:
-    """A new server builds it in the background, and no workspace starts before."""
-    deadline = time.monotonic() + BUNDLE_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/bin/manifest.json", timeout=10).close()
-        except urllib.error.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
 
 
 def _free_port() -> int:

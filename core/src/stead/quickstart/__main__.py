@@ -56,6 +56,8 @@ def main_job(run: Run, choice: Choice, server: ServerProcess) -> steps.Client:
     with watch.stage("template"):
         say(f"Importing the template {choice.trial.template!r} of the platform {choice.platform!r}")
         template = steps.template(client, choice.platform, choice.trial.template, say)
+    with watch.stage("bundle"):
+        steps.agent_bundle(client)
     with watch.stage("build"):
         say(f"Building the workspace {WORKSPACE!r}")
         build = steps.workspace(client, WORKSPACE, template["id"], choice.trial.parameters)

@@ -15,6 +15,8 @@ Say = Callable[[str], None]
 
 ENDED = ("succeeded", "failed", "canceled")
 
+BUNDLE_SECONDS = 300.0
+
 
 class Client:
     """The REST API of one server, as the person who runs the quickstart."""
@@ -90,6 +92,22 @@ def template(client: Client, platform: str, starter: str, say: Say) -> Json:
 def imported(client: Client, version_id: str, say: Say = lambda _text: None) -> Json:
     """Wait until a template version is imported, telling its log."""
     return _finish(client, f"/api/v2/template-versions/{version_id}", say)
+
+
+def agent_bundle(client: Client, timeout: float = BUNDLE_SECONDS) -> None:
+    """Wait until there is an agent to put into workspaces: a new server builds it beside its other work.
+
+    :raises Unavailable: there is none within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            client.call("GET", "/bin/manifest.json")
+            return
+        except (NotFound, Unavailable) as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"There is no agent bundle after {timeout:.0f} s: {error}") from error
+        time.sleep(0.2)
 
 
 def workspace(client: Client, name: str, template_id: str, parameters: Mapping[str, str]) -> Json:

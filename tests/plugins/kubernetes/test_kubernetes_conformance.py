@@ -38,6 +38,7 @@ from stead_kubernetes.simple import (
     ServiceAccountV1,
 )
 
+pytestmark = pytest.mark.timeout(400)  # the first test of a run waits for the API server
 NAMESPACE = "conformance"
 PLAIN = "the same class under the name without a version"
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")

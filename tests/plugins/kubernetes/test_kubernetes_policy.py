@@ -16,6 +16,8 @@ from stead_kubernetes.kinds import KINDS, RBAC
 from stead_kubernetes.platform import KubernetesPlatform
 from stead_kubernetes.settings import KubernetesSettings
 
+pytestmark = pytest.mark.timeout(400)  # the first test of a run waits for the API server
+
 
 def platform(server: Server, folder: Path, user: str, **settings: Any) -> KubernetesPlatform:
     config = server.kubeconfig(folder / f"{user}.json", user)

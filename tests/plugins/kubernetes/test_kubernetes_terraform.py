@@ -21,6 +21,7 @@ from stead_kubernetes.platform import KubernetesPlatform
 from stead_kubernetes.plugin import STARTERS
 from stead_kubernetes.settings import KubernetesSettings
 
+pytestmark = pytest.mark.timeout(400)  # the first test of a run waits for the API server
 TEMPLATES = {starter.name: starter.path for starter in STARTERS}
 POD = """
 terraform {

@@ -29,7 +29,7 @@ from stead_kubernetes.kinds import RBAC
 
 FOLDER = "kubernetes-1.20.2"
 PART = "Kubernetes API server"
-READY_WITHIN = 60.0  # seconds
+READY_WITHIN = 120.0  # seconds
 STEAD, ADMIN = "stead", "admin"
 SAFE_AFTER = 30.0  # seconds that one request of the tests' own may take
 

@@ -40,6 +40,7 @@ def measure(say: Callable[[str], None]) -> Figures:
             kinds = importlib.import_module(module)
             with kinds.kind(Path(folder)) as kind, _server(kind, Path(folder)) as stead:
                 _measure(name, kind, stead, figures, say)
+        say(figures.as_table("so far"))
     return figures
 
 

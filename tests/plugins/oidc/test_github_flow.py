@@ -88,6 +88,7 @@ def test_only_members_come_in(github: Make, github_peer: GithubPeer) -> None:
 
 def test_an_invitation_is_no_membership(github: Make, github_peer: GithubPeer) -> None:
     github_peer.people["octocat"].organizations = {"example-corp": "pending"}
+    github_peer.filters = False  # an older server may not know the parameter
     with pytest.raises(AuthenticationFailed):
         sign_in(github(organizations=("example-corp",)))
     with pytest.raises(AuthenticationFailed):

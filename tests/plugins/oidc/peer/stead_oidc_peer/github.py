@@ -55,6 +55,7 @@ class GithubPeer(Server):
         self.problems: list[str] = []
         self.knows_pkce = True
         self.checks = True
+        self.filters = True
         self.routes |= {
             "GET /login/oauth/authorize": self._page,
             "POST /login/oauth/authorize": self._approve,
@@ -157,7 +158,7 @@ class GithubPeer(Server):
         who = self._who(request)
         if isinstance(who, Reply):
             return who
-        wanted = request.query.get("state")
+        wanted = request.query.get("state") if self.filters else None
         found = [(login, state) for login, state in who.organizations.items() if wanted in {None, state}]
         return self._paged("/user/memberships/orgs", request, found, _membership)
 

@@ -266,8 +266,9 @@ class Connection:
     def stale(self) -> bool:
         """Whether something happened on it while it was not used: then it is closed, or about to be."""
         try:
-            readable, _, _ = select.select([self._socket], [], [], 0)
-            if not readable and not self._buffer:
+            poller = select.poll()
+            poller.register(self._socket, select.POLLIN)
+            if not poller.poll(0) and not self._buffer:
                 return False
             self._socket.settimeout(0)
             self._socket.recv(1)

@@ -45,7 +45,8 @@ def paths(site: Any) -> dict[str, str]:
     pages += [
         f"/templates/docker/{tab}" for tab in ("parameters", "versions", "settings", "ask/delete", "versions/new")
     ]
-    pages += ["/settings", "/settings/tokens", "/settings/password", "/settings/security", "/users", "/users/grace", "/users/new"]
+    pages += ["/settings", "/settings/tokens", "/settings/password", "/settings/security"]
+    pages += ["/users", "/users/grace", "/users/new"]
     pages += ["/users/grace/ask/suspend", "/audit", "/deployment", "/nothing-here"]
     pages += [f"/workspaces/ada/{one}" for one in ("ready", "troubled", "stopped", "failed", "connecting", "building")]
     pages += [f"/workspaces/ada/ready/{tab}" for tab in ("builds", "parameters", "settings")]

@@ -366,6 +366,7 @@ def test_a_machine_that_sleeps_is_switched_on_for_a_claim(make_rig, tmp_path: Pa
     box = rig.farm.make()
     rig.entries = {box.name: box.entry()}
     rig.boxes[:] = [box]
+    rig.write()
     rig.status(box)
     box.container.stop(timeout=0)
     asked = tmp_path / "on"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyotp
 import pytest
@@ -34,8 +35,8 @@ def type_password(page: Page, button: str) -> None:
     form.get_by_role("button", name=button).click()
 
 
-def sign_in(page: Page, site: Any, username: str) -> None:
-    page.goto(f"{site.url}/login")
+def sign_in(page: Page, site: Any, username: str, then: str = "/") -> None:
+    page.goto(f"{site.url}/login?next={quote(then, safe='')}")
     page.get_by_label("Username or e-mail").fill(username)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
@@ -99,9 +100,10 @@ def test_a_passkey_as_second_step_and_alone(site: Any, visit: Callable[..., Any]
     page.screenshot(path=tmp_path / "passkey.png")
 
     visitor.context.clear_cookies()
-    sign_in(page, site, "pia")
+    sign_in(page, site, "pia", "/workspaces?q=a%26b")
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", name="Workspaces")).to_be_visible()
+    assert page.url.endswith("/workspaces?q=a%26b")
 
     visitor.context.clear_cookies()
     page.goto(f"{site.url}/login?next=/settings/tokens")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import segno
 from flask import Blueprint, Response, jsonify, redirect, request
@@ -34,7 +35,9 @@ SETTINGS_PATH = "/settings/security"
 def enter(proof: Proof, next_path: str) -> BaseResponse:
     """Go on after a password: to the page that was wanted, or first to the second step."""
     if second.needed(current_core(), proof):
-        response = redirect(f"{FACTOR_PATH}?next={next_path}" if next_path != "/" else FACTOR_PATH, 303)
+        response = redirect(
+            f"{FACTOR_PATH}?next={quote(next_path, safe='/')}" if next_path != "/" else FACTOR_PATH, 303
+        )
         _set_step(response, second.wait(current_core(), proof))
         return response
     response = redirect(next_path, 303)

@@ -476,8 +476,9 @@ def providers_visit(providers: Providers, browser: Browser) -> Iterator[Callable
     yield from visitor(providers.site, browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one module: while playwright runs, no test of asyncio can run in the same process."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched

@@ -14,7 +14,7 @@ from stead.cli.output import show, table
 
 @click.group(cls=Group)
 def plugins() -> None:
-    """What is installed on the server, and the beginning of a plugin."""
+    """What is installed on the server, and a beginning for a plugin of your own."""
 
 
 @plugins.command("list")

@@ -34,6 +34,7 @@ _PAGES = (
     ("Password", "/settings/password", "lock", None),
     ("Sessions", "/settings/sessions", "device-desktop", None),
     ("How you sign in", "/settings/sign-in", "login", None),
+    ("Second factors", "/settings/security", "key", None),
 )
 
 

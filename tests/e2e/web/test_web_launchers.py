@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stead.api import Destination, LauncherSpec
+from stead.testing.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -24,9 +25,11 @@ def test_a_launcher_of_a_plugin_is_in_the_menu(
     workspace = site.running(site.template("launched", plain=True), "launched")
     site.connect(workspace)
     page = visit().open(f"/workspaces/{workspace.owner}/launched")
-    page.get_by_text("Other editors").click()
+    # While the agent's first reports come in, the block is drawn anew, and a menu in it may close again.
+    expect(page.get_by_text("1.4 of 8 GB")).to_be_visible()
     link = page.get_by_role("link", name="Lapce")
-    expect(link).to_be_visible()
-    href = str(link.get_attribute("href"))
+    eventually(lambda: link.is_visible() or page.get_by_text("Other editors").click(), 20, interval=0.5)
+    hidden = page.get_by_role("link", name="Lapce", include_hidden=True)
+    href = str(hidden.get_attribute("href"))
     assert href.startswith("lapce://ssh/")
     assert "@launched.stead/" in href

@@ -86,12 +86,6 @@ def delete_all(user_id: str) -> int:
     return int(FactorRow.delete().where(FactorRow.user_id == user_id).execute())
 
 
-def users_with(user_ids: Iterable[str]) -> set[str]:
-    """Which of these users have a factor."""
-    where = FactorRow.user_id.in_(tuple(user_ids))
-    return {user_id for (user_id,) in FactorRow.select(FactorRow.user_id).where(where).tuples()}
-
-
 def replace_codes(user_id: str, digests: Iterable[str]) -> None:
     RecoveryCodeRow.delete().where(RecoveryCodeRow.user_id == user_id).execute()
     rows = [{"user_id": user_id, "digest": digest} for digest in digests]
@@ -145,10 +139,6 @@ def take_step(step_id: str) -> bool:
 def waiting(user_id: str | None, purpose: str) -> int:
     where = (FactorStepRow.purpose == purpose) & _is(FactorStepRow.user_id, user_id)
     return int(FactorStepRow.select().where(where).count())
-
-
-def delete_steps(user_id: str, purpose: str) -> None:
-    FactorStepRow.delete().where((FactorStepRow.user_id == user_id) & (FactorStepRow.purpose == purpose)).execute()
 
 
 def delete_expired(at: datetime) -> None:

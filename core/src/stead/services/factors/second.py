@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets as random
 from dataclasses import dataclass
+from typing import NoReturn
 
 from stead.api.errors import Forbidden, NotAuthenticated, SteadError
 from stead.api.signin import Trace
@@ -142,8 +143,6 @@ def finish_passkey(core: Core, secret: str | None, answer: str, source: Source) 
     except (NotAuthenticated, Forbidden) as error:
         trace.note("Passkey", "does not hold", ok=False)
         _refuse(core, user, source, trace, error)
-    if user is None:
-        raise NotAuthenticated(passkeys.REFUSED)
     trace.note("Passkey", "of an authenticator that made sure of the person")
     _record(core, user, source, trace)
     return Proof(user)
@@ -191,7 +190,7 @@ def _record(core: Core, user: User, source: Source, trace: Trace) -> None:
     record.write(core, passwords.LOCAL, source, trace, outcome=record.SUCCEEDED, account=user.username, user_id=user.id)
 
 
-def _refuse(core: Core, user: User | None, source: Source, trace: Trace, error: SteadError) -> None:
+def _refuse(core: Core, user: User | None, source: Source, trace: Trace, error: SteadError) -> NoReturn:
     """Count and record a failure, and raise it."""
     authentication.note_failure(core, _account(user) if user else _stranger(source), source.address, user)
     record.write_failure(core, passwords.LOCAL, source, trace, error, user.username if user else "")

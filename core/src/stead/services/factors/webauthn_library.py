@@ -69,7 +69,7 @@ def verify_creation(answer: Mapping[str, Any], challenge: bytes, host: str, orig
         made = webauthn.verify_registration_response(
             credential=dict(answer), expected_challenge=challenge, expected_rp_id=host, expected_origin=origin
         )
-    except Exception as error:
+    except Exception as error:  # boundary: a parser of bytes that a stranger sent
         raise Refused(f"{type(error).__name__}: {error}"[:300]) from error
     credential = bytes_to_base64url(made.credential_id)
     return NewPasskey(credential, made.credential_public_key, made.sign_count, made.user_verified)
@@ -94,7 +94,7 @@ def verify_assertion(
             credential_current_sign_count=count,
             require_user_verification=sole,
         )
-    except Exception as error:
+    except Exception as error:  # boundary: a parser of bytes that a stranger sent
         raise Refused(f"{type(error).__name__}: {error}"[:300]) from error
     return int(found.new_sign_count)
 

@@ -70,6 +70,20 @@ def running(pid: int) -> bool:
         return False
 
 
+def wait_for_the_next_tick(started: int) -> None:
+    """A number is not given out twice within a tick; a test that makes up such a case has to keep them apart."""
+
+    def begun_later() -> bool:
+        probe = subprocess.Popen(["sleep", "600"])
+        try:
+            return int(Path("/proc", str(probe.pid), "stat").read_text().rpartition(")")[2].split()[19]) > started
+        finally:
+            probe.kill()
+            probe.wait(10)
+
+    eventually(begun_later, what="a process that began in a later tick")
+
+
 def read_number(path: Path) -> int:
     return int(eventually(lambda: path.is_file() and path.read_text().strip(), what=f"a number in {path.name}"))
 
@@ -138,10 +152,11 @@ def test_the_first_process_may_clean_up_before_it_goes(rig: Rig, key: str, tmp_p
 
 def test_a_number_that_another_process_has_now_is_not_touched(rig: Rig, key: str) -> None:
     workspace = rig.start("exec sleep 600", key)
+    folder = WorkspaceFolder(rig.settings.host_data_dir, key)
+    true_record = json.loads(folder.record.read_text())
+    wait_for_the_next_tick(true_record["started"])
     bystander = subprocess.Popen(["sleep", "600"])
     try:
-        folder = WorkspaceFolder(rig.settings.host_data_dir, key)
-        true_record = json.loads(folder.record.read_text())
         folder.record.write_text(json.dumps({**true_record, "pid": bystander.pid}))
         workspace.delete(rig.context(key))
         assert bystander.poll() is None

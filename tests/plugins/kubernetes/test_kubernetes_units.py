@@ -24,7 +24,6 @@ from stead_kubernetes import labels, prices
 from stead_kubernetes.cluster import Cluster
 from stead_kubernetes.connection import Address, Execution, connect, environment_paths
 from stead_kubernetes.convert import imported, observe, render
-from stead_kubernetes.durations import seconds
 from stead_kubernetes.events import Reason, Watch, of_image, of_pod, of_refusal, of_scheduling
 from stead_kubernetes.pod import without_additions
 from stead_kubernetes.pod_parts import Container, HttpGet, PodSecurity, Port, Probe, Resources, Variable, VolumeMount
@@ -134,11 +133,6 @@ def test_quantities_are_compared_by_what_they_are(one: str, other: str, equal: b
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="quantity"):
         amount(text)
-
-
-@pytest.mark.parametrize(("text", "length"), [("30s", 30), ("1m30s", 90), ("1h", 3600), ("500ms", 0.5)])
-def test_durations(text: str, length: float) -> None:
-    assert seconds(text) == length
 
 
 @pytest.mark.parametrize("text", ["plain", "", "a" * 63, "with space", "é", "-x-", "a" * 200, "a/b"])

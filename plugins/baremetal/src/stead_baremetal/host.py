@@ -22,11 +22,11 @@ from stead.api.provider import (
     one_of,
 )
 from stead_baremetal.answers import Claim, Status
-from stead_baremetal.durations import Timeouts, limited
 from stead_baremetal.fleet import ClaimInDoubt, Fleet, Wish
 from stead_baremetal.inventory import Machine
 from stead_baremetal.keeper import Keeper
 from stead_baremetal.matching import is_wanted
+from stead_baremetal.timeouts import Timeouts, limited
 
 RUNNING, STOPPED = "running", "stopped"
 READY, RELEASING = "ready", "releasing"

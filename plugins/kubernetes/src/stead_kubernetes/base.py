@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stead.api.errors import ProviderFailure
 from stead.api.provider import Context, Plan, Resource, Unknown, attribute, is_known
+from stead.api.provider.durations import seconds
 from stead.api.provider.model import Model
 from stead_kubernetes import labels as labelling
 from stead_kubernetes.cluster import Cluster, Found, cluster_of, limited
 from stead_kubernetes.convert import imported, observe, render
-from stead_kubernetes.durations import seconds
 from stead_kubernetes.kinds import Kind
 from stead_kubernetes.metadata import visible, wanted
 

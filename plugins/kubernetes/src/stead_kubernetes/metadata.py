@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stead.api.provider import BlockSchema, attribute, is_known, matches
-from stead_kubernetes.durations import is_duration
+from stead.api.provider.durations import is_duration
 from stead_kubernetes.labels import OWN
 
 PREFIX = matches(

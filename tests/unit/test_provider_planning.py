@@ -187,6 +187,23 @@ def test_the_plan_hook_sees_the_action_and_may_decide() -> None:
     assert change.raw["other"] is Unknown
 
 
+def test_the_plan_hook_may_keep_what_a_change_would_replace() -> None:
+    class Forced(Resource, name="forced"):
+        id: str = attribute(computed=True)
+        text: str | None = attribute(optional=True, force_new=True)
+        name: str | None = attribute(optional=True, force_new=True)
+
+        def update(self, context: Context, prior: Forced) -> None: ...
+
+        def plan(self, context: Context, plan: Plan) -> None:
+            if plan.prior is not None and plan.prior.text is None:
+                plan.allow_in_place("text")
+
+    assert lifecycle.plan(Forced(id="1"), Forced(text="a"), Context()).replacing == set()
+    assert lifecycle.plan(Forced(id="1"), Forced(text="a", name="n"), Context()).replacing == {"name"}
+    assert lifecycle.plan(Forced(id="1", text="a"), Forced(text="b"), Context()).replacing == {"text"}
+
+
 def test_objects_as_blocks_and_nested_attributes_do_not_mix() -> None:
     class Mixed(Resource, name="mixed"):
         one: list[Size] | None = attribute(optional=True, as_blocks=True)

@@ -67,9 +67,7 @@ class TestDocker(PlatformConformance, ProviderConformance):
         "docker_image": Sample(
             _image, change={"keep_locally": False}, not_imported=frozenset({"build", "keep_locally"})
         ),
-        "docker_network": Sample(
-            lambda rig: Network(name=rig.unique(), internal=True), not_imported=frozenset({"ipam_config"})
-        ),
+        "docker_network": Sample(lambda rig: Network(name=rig.unique(), internal=True)),
         "docker_volume": Sample(lambda rig: Volume(name=rig.unique(), labels=[Label(label="a", value="b")])),
     }
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from stead.api.errors import ResourceConflict, ResourceNotFound
-from stead.api.provider import BlockSchema, Context, Nesting, Resource, attribute, block, is_known
+from stead.api.provider import BlockSchema, Context, Nesting, Plan, Resource, attribute, block, is_known
 from stead_docker.durations import is_duration, nanoseconds
 from stead_docker.engine import engine_of
 from stead_docker.image_build import Build, build_image
 from stead_docker.pulling import ensure_image, inspect_image, pull
+
+MAKING = ("build", "platform", "pull_triggers", "triggers")  # what only matters while the image is made
 
 
 class Timeouts(BlockSchema):
@@ -50,6 +52,19 @@ class Image(Resource, name="docker_image"):
     )
     build: list[Build] = block(Build, nesting=Nesting.SET, max_items=1, force_new=True)
     timeouts: Timeouts | None = block(Timeouts, nesting=Nesting.SINGLE)
+
+    def plan(self, context: Context, plan: Plan) -> None:
+        """An imported image does not tell how it came to be: what the template says of that is taken over once."""
+        prior = plan.prior
+        if prior is None or context.key or any(getattr(prior, name) for name in MAKING):
+            return
+        if self.build and prior.repo_digest:
+            return  # it came from a registry, and is to be built now
+        digest = prior.repo_digest.partition("@")[2]
+        if self.pull_triggers and digest not in self.pull_triggers:
+            return  # there is a newer one
+        for name in MAKING:
+            plan.allow_in_place(name)
 
     def create(self, context: Context) -> None:
         context = limited(context, self.timeouts.create if self.timeouts else None)

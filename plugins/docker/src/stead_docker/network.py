@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stead.api.errors import ProviderFailure, ResourceConflict
-from stead.api.provider import BlockSchema, Context, Nesting, Resource, attribute, block, is_known
+from stead.api.provider import Context, Nesting, ObjectSchema, Plan, Resource, attribute, block, is_known
 from stead_docker.engine import engine_of
 from stead_docker.labels import KEY, Label, blocks_of, carries, merged
 
 
-class IpamConfig(BlockSchema):
+class IpamConfig(ObjectSchema):
     """One address range of the network."""
 
     aux_address: dict[str, str] | None = attribute(
@@ -43,6 +44,15 @@ def ipam_blocks(found: dict[str, Any]) -> list[IpamConfig]:
     ]
 
 
+def _unordered(ranges: Iterable[IpamConfig], gateways: Mapping[str | None, str | None] | None = None) -> list[str]:
+    """The ranges in a form to compare.
+
+    :param gateways: by subnet, for ranges that name none.
+    """
+    known = gateways or {}
+    return sorted(repr({"Gateway": known.get(item.subnet)} | item.to_api()) for item in ranges)
+
+
 class Network(Resource, name="docker_network"):
     """A network of the engine."""
 
@@ -59,13 +69,26 @@ class Network(Resource, name="docker_network"):
     internal: bool | None = attribute(optional=True, computed=True, force_new=True, description="Without a way out.")
     ipv6: bool | None = attribute(optional=True, force_new=True, description="With IPv6.")
     ipam_driver: str = attribute(default="default", force_new=True, description="Driver of the addresses.")
-    ipam_options: dict[str, str] | None = attribute(optional=True, force_new=True, description="Its options.")
+    ipam_options: dict[str, str] | None = attribute(
+        optional=True, computed=True, force_new=True, description="Its options."
+    )
     options: dict[str, str] | None = attribute(
         optional=True, computed=True, force_new=True, description="Of the driver."
     )
     scope: str = attribute(computed=True, description="local, swarm or global.")
+    ipam_config: set[IpamConfig] = attribute(
+        optional=True, computed=True, force_new=True, as_blocks=True, description="Its address ranges."
+    )
     labels: list[Label] = block(Label, nesting=Nesting.SET, force_new=True)
-    ipam_config: list[IpamConfig] = block(IpamConfig, nesting=Nesting.SET, force_new=True)
+
+    def plan(self, context: Context, plan: Plan) -> None:
+        """A gateway that the engine chose is no change of the address ranges."""
+        del context
+        prior = plan.prior.ipam_config if plan.prior is not None else None
+        if "ipam_config" in plan.changed and prior and is_known(self.ipam_config):
+            gateways = {item.subnet: item.gateway for item in prior}
+            if _unordered(prior) == _unordered(self.ipam_config, gateways):
+                self.ipam_config = prior
 
     def create(self, context: Context) -> None:
         found = self._own(context)
@@ -108,9 +131,11 @@ class Network(Resource, name="docker_network"):
         return "name" if isinstance(failure, ResourceConflict) else None
 
     def _ipam(self) -> dict[str, Any]:
-        configured = [item.to_api() for item in self.ipam_config]
+        ranges = self.ipam_config if is_known(self.ipam_config) else None
+        configured = [item.to_api() for item in ranges or ()]
         ipam: dict[str, Any] = {"Driver": self.ipam_driver, "Config": configured}
-        return {**ipam, "Options": self.ipam_options} if self.ipam_options else ipam
+        options = self.ipam_options if is_known(self.ipam_options) else None
+        return {**ipam, "Options": options} if options else ipam
 
     def _inspect(self, context: Context, identity: str) -> dict[str, Any] | None:
         return engine_of(context).find(
@@ -122,6 +147,10 @@ class Network(Resource, name="docker_network"):
         self.driver, self.internal = found["Driver"], found["Internal"]
         if not is_known(self.options) or self.options is None:
             self.options = found["Options"] or {}
+        if not is_known(self.ipam_options) or self.ipam_options is None:
+            self.ipam_options = found["IPAM"]["Options"] or {}
+        if not is_known(self.ipam_config) or self.ipam_config is None:
+            self.ipam_config = ipam_blocks(found)
 
     def read(self, context: Context) -> bool:
         found = self._inspect(context, self.id)
@@ -144,7 +173,5 @@ class Network(Resource, name="docker_network"):
         network.attachable, network.ingress = found["Attachable"] or None, found["Ingress"] or None
         network.ipv6 = found["EnableIPv6"] or None
         network.ipam_driver = found["IPAM"]["Driver"]
-        network.ipam_options = found["IPAM"]["Options"] or None
-        network.ipam_config = ipam_blocks(found)
         network.labels = blocks_of(found["Labels"])
         return network

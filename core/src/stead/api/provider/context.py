@@ -257,7 +257,12 @@ class Plan:
     prior: Any = None
     changed: frozenset[str] = frozenset()
     replacing: set[str] = field(default_factory=set)
+    in_place: set[str] = field(default_factory=set)
 
     def require_replace(self, name: str) -> None:
         """The change of this field cannot be made in place."""
         self.replacing.add(name)
+
+    def allow_in_place(self, name: str) -> None:
+        """This time the change of this field replaces nothing, although the field says ``force_new``."""
+        self.in_place.add(name)

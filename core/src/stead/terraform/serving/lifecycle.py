@@ -47,7 +47,7 @@ def plan(prior: Resource | None, config: Resource, context: Context) -> Change:
     action = "replace" if replacing else "update" if changed else "none"
     asked = Plan(action, prior=prior, changed=changed)
     result.plan(context, asked)
-    return Change(result.encode(), _replacing(prior, result) | asked.replacing)
+    return Change(result.encode(), _replacing(prior, result) - asked.in_place | asked.replacing)
 
 
 def _replacing(prior: Resource, result: Resource) -> set[str]:

@@ -88,7 +88,7 @@ def test_the_sweep_takes_what_is_old_and_belongs_to_nobody(
     claim = begin(cloudy, owner, make_template)
     for key in ("made", "unsure", "never"):
         intend(cloudy, owner, claim, key)
-    jobs.journal_created(cloudy, "made", "id-made", "{}")
+    jobs.journal_created(cloudy, workspaces.get(cloudy, owner, "dev").id, "made", "id-made", "{}")
     cloud.add("made", cloudy.deployment_id)
     cloud.add("unsure", cloudy.deployment_id)
     cloud.add("theirs", "another deployment")

@@ -227,10 +227,10 @@ def test_the_journal_outlives_the_run_and_ends_with_the_state(
     dead = claim(core, "dead")
     for key in ("in-state", "lost", "unsure", "removed"):
         jobs.journal_intend(core, dead, entry(dead, workspace, key))
-    jobs.journal_created(core, "in-state", "id-1", '{"password": "hunter2"}')
-    jobs.journal_created(core, "lost", "id-2", '{"id": "id-2"}')
-    jobs.journal_created(core, "removed", "id-3", "{}")
-    jobs.journal_deleted(core, "removed")
+    jobs.journal_created(core, workspace.id, "in-state", "id-1", '{"password": "hunter2"}')
+    jobs.journal_created(core, workspace.id, "lost", "id-2", '{"id": "id-2"}')
+    jobs.journal_created(core, workspace.id, "removed", "id-3", "{}")
+    jobs.journal_deleted(core, workspace.id, "removed")
     clock.advance(core.settings.job_lease + 1)
     jobs.reap(core)
     loaded = work.load(core, claim(core, "next"))
@@ -238,11 +238,26 @@ def test_the_journal_outlives_the_run_and_ends_with_the_state(
     found = {leftover.key: leftover for leftover in loaded.leftovers}
     assert set(found) == {"in-state", "lost", "unsure"}
     assert (found["lost"].identity, found["lost"].state_json) == ("id-2", '{"id": "id-2"}')
-    assert (found["unsure"].identity, found["unsure"].status) == ("", EntryStatus.INTENDED)
+    assert found["unsure"].identity == ""
     assert "hunter2" not in repr(loaded)
-    work.forget_leftovers(core, ["lost"])
+    work.forget_leftovers(core, workspace.id, ["lost"])
     work.complete(core, loaded, work.BuildResult(state=tfstate(2, "in-state")))
     assert [leftover.key for leftover in work.leftovers(core, workspace.id)] == ["unsure"]
+
+
+def test_a_build_reaches_nothing_that_the_journal_has_of_other_workspaces(
+    core: Core, owner: Actor, workspace: Workspace
+) -> None:
+    other = workspaces.create(core, owner, workspace.template, "other")
+    held = claim(core)
+    jobs.journal_intend(core, held, entry(held, workspace, "k"))
+    jobs.journal_created(core, other.id, "k", "stolen", "{}")
+    jobs.journal_deleted(core, other.id, "k")
+    work.forget_leftovers(core, other.id, ["k"])
+    theirs = claim(core)
+    with pytest.raises(Conflict, match="another workspace"):
+        jobs.journal_intend(core, theirs, entry(theirs, other, "k"))
+    assert [(one.key, one.identity) for one in work.leftovers(core, workspace.id)] == [("k", "")]
 
 
 def test_what_dead_runs_left_is_known_when_no_job_will_look(
@@ -250,11 +265,14 @@ def test_what_dead_runs_left_is_known_when_no_job_will_look(
 ) -> None:
     held = claim(core)
     jobs.journal_intend(core, held, entry(held, workspace, "stored"))
-    jobs.journal_created(core, "stored", "id-1", "{}")
+    jobs.journal_created(core, workspace.id, "stored", "id-1", "{}")
     jobs.journal_intend(core, held, entry(held, workspace, "lost"))
     assert work.abandoned(core) == ()
     jobs.fail(core, held, BuildFailure("broken"), tfstate(1, "stored"))
     assert [leftover.key for leftover in work.abandoned(core)] == ["lost"]
+    builds.create(core, owner, workspace.id, Transition.START)
+    work.forget_abandoned(core, ["lost"])
+    assert [leftover.key for leftover in work.leftovers(core, workspace.id)] == ["lost"], "a job looks after it now"
 
 
 def test_a_state_found_in_a_dead_work_directory_is_kept_if_it_is_newer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from pathlib import Path
@@ -74,7 +75,8 @@ def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threa
     run.init()
     plan = run.plan(destroy=work.transition is Transition.DELETE, graph=work.graph)
     if work.leftovers:
-        recovery.clean(core, run, work.leftovers, work.state, lambda level, text: lines.say(level, "planning", text))
+        say = functools.partial(_say, lines, "planning")
+        recovery.clean(core, run, work.workspace_id, work.leftovers, work.state, say)
     wait_for_shutdown_scripts(core, work, lines, canceled)
     applied = run.apply()
     made, secrets = outcome.resources(core, applied.document, agents=work.transition is Transition.START)
@@ -87,11 +89,15 @@ def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threa
     )
 
 
+def _say(lines: JobLog, stage: str, level: str, text: str) -> None:
+    lines.say(level, stage, text)
+
+
 def _clean_after_failure(core: Core, run: Run, work: BuildWork, lines: JobLog) -> None:
     """What this run created without Terraform hearing of it goes now, rather than with the next run."""
     try:
         left = works.leftovers(core, work.workspace_id)
         if left:
-            recovery.clean(core, run, left, run.state, lambda level, text: lines.say(level, "applying", text))
+            recovery.clean(core, run, work.workspace_id, left, run.state, functools.partial(_say, lines, "applying"))
     except SteadError as error:
         log.warning("What the failed build %s left is cleaned up by the next one: %s", work.build_id, error)

@@ -29,10 +29,10 @@ class DatabaseJournal:
         jobs.journal_intend(self._core, self._work.claim, entry)
 
     def created(self, key: str, identity: str, state_json: str) -> None:
-        jobs.journal_created(self._core, key, identity, state_json)
+        jobs.journal_created(self._core, self._work.workspace_id, key, identity, state_json)
 
     def failed(self, key: str) -> None:
-        jobs.journal_failed(self._core, key)
+        jobs.journal_failed(self._core, self._work.workspace_id, key)
 
     def deleted(self, key: str) -> None:
-        jobs.journal_deleted(self._core, key)
+        jobs.journal_deleted(self._core, self._work.workspace_id, key)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stead.api.records import OwnedResource, Platform
+from stead.domain.tasks import Leftover
 from stead.services import states, work
 from stead.services.core import Core
-from stead.services.work import Leftover
 from stead.terraform.journal import JournalEntry
 from stead.terraform.run import Run
 
@@ -29,7 +29,9 @@ class _Owned:
     silent: frozenset[str]
 
 
-def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | None, say: Say) -> None:
+def clean(
+    core: Core, run: Run, workspace_id: str, leftovers: Sequence[Leftover], state: bytes | None, say: Say
+) -> None:
     """Within a run that has planned: remove leftovers with the providers as the template configures them.
 
     :param say: ``(level, text)`` to the build log.
@@ -45,7 +47,7 @@ def clean(core: Core, run: Run, leftovers: Sequence[Leftover], state: bytes | No
         elif not leftover.identity and _destroy(core, owned, leftover, say):
             gone.append(leftover.key)
     if gone:
-        work.forget_leftovers(core, gone)
+        work.forget_leftovers(core, workspace_id, gone)
 
 
 def sweep(core: Core) -> int:
@@ -59,7 +61,7 @@ def sweep(core: Core) -> int:
         if (leftover.key in owned.things or not leftover.identity) and _destroy(core, owned, leftover, _to_log)
     ]
     if gone:
-        work.forget_leftovers(core, gone)
+        work.forget_abandoned(core, gone)
     return len(gone)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stead import VERSION
-from stead.api.errors import BuildCanceled, LeaseLost, SteadError
+from stead.api.errors import BuildCanceled, Conflict, LeaseLost, SteadError
 from stead.domain.records import Job
 from stead.domain.states import BuildStatus, JobKind
 from stead.domain.transitions import advance_build
@@ -123,7 +123,8 @@ def settle_journal(workspace_id: str, state: bytes) -> None:
     """Within the transaction that stores ``state``: forget what it holds, and what is gone."""
     known = states.journal_keys(state)
     entries = journal.entries(workspace_id)
-    journal.forget([e.key for e in entries if e.key in known or e.status is EntryStatus.DELETED])
+    settled = [e.key for e in entries if e.key in known or e.status is EntryStatus.DELETED]
+    journal.forget([workspace_id], settled)
 
 
 def _hold(claim: Claim) -> HeldJob:
@@ -199,27 +200,32 @@ def _announce(change: Change, job_id: str) -> None:
 
 
 def journal_intend(core: Core, claim: Claim, entry: JournalEntry) -> None:
-    """Committed when it returns: the resource is about to be created under the key."""
+    """Committed when it returns: the resource is about to be created under the key.
+
+    :raises Conflict: the journal has the key for another workspace.
+    """
     with core.database.write():
         _hold(claim)
+        if journal.workspace_of(entry.key) not in (None, entry.workspace_id):
+            raise Conflict("The journal has this key for something of another workspace.")
         journal.intend(entry, core.clock.now())
 
 
-def journal_created(core: Core, key: str, identity: str, state_json: str) -> None:
+def journal_created(core: Core, workspace_id: str, key: str, identity: str, state_json: str) -> None:
     """Committed when it returns: the resource exists. Written even if the lease was lost: it is a fact."""
     sealed = core.keyring.seal(f"journal:{key}", state_json.encode())
     with core.database.write():
-        journal.created(key, identity, sealed, core.clock.now())
+        journal.created(workspace_id, key, identity, sealed, core.clock.now())
 
 
-def journal_failed(core: Core, key: str) -> None:
+def journal_failed(core: Core, workspace_id: str, key: str) -> None:
     with core.database.write():
-        journal.mark(key, EntryStatus.FAILED, core.clock.now())
+        journal.mark(workspace_id, key, EntryStatus.FAILED, core.clock.now())
 
 
-def journal_deleted(core: Core, key: str) -> None:
+def journal_deleted(core: Core, workspace_id: str, key: str) -> None:
     with core.database.write():
-        journal.mark(key, EntryStatus.DELETED, core.clock.now())
+        journal.mark(workspace_id, key, EntryStatus.DELETED, core.clock.now())
 
 
 def reap(core: Core) -> int:

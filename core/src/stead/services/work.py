@@ -11,8 +11,10 @@ from pathlib import Path
 from stead.api.errors import NotFound, Unavailable
 from stead.api.provider import Owner
 from stead.domain import parameters as rules
-from stead.domain.records import ProviderChoice, Resource, Token, User
+from stead.domain import statefile
+from stead.domain.records import Resource, Token, User
 from stead.domain.states import BuildStatus, JobKind, Transition
+from stead.domain.tasks import BuildTask, ImportTask, Leftover
 from stead.services import builds, jobs, secrets, states, users
 from stead.services.core import SYSTEM, Change, Core, new_id
 from stead.services.jobs import Claim
@@ -27,57 +29,17 @@ WORKSPACE_TOKEN_LIFETIME = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class ImportWork:
-    """A template version to import. ``variables`` may hold secrets."""
+class ImportWork(ImportTask):
+    """A claimed import."""
 
     claim: Claim
-    version_id: str
-    version_name: str
-    template_id: str
-    template_name: str
-    archive: bytes = field(repr=False)
-    variables: Mapping[str, str] = field(repr=False)
-    owner: Owner
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """Something that a dead or failed run may have left on a platform, outside of any state."""
-
-    key: str
-    provider: str
-    type_name: str
-    status: EntryStatus
-    identity: str = ""
-    state_json: str = field(default="", repr=False)
-    age: float = 0.0  # seconds since the journal last heard of it
-
-
-@dataclass(frozen=True)
-class BuildWork:
-    """A build to run, with everything that decides its outcome."""
+class BuildWork(BuildTask):
+    """A claimed build."""
 
     claim: Claim
-    build_id: str
-    number: int
-    transition: Transition
-    orphan: bool
-    workspace_id: str
-    workspace_name: str
-    version_id: str
-    version_name: str
-    template_id: str
-    template_name: str
-    archive: bytes = field(repr=False)
-    variables: Mapping[str, str] = field(repr=False)
-    graph: str | None = field(repr=False)
-    lock: bytes | None = field(repr=False)
-    providers: tuple[ProviderChoice, ...]
-    parameters: Mapping[str, str]
-    previous_parameters: Mapping[str, str]
-    state: bytes | None = field(repr=False)
-    leftovers: tuple[Leftover, ...]
-    owner: Owner
 
 
 @dataclass(frozen=True)
@@ -189,7 +151,7 @@ def _build_work(core: Core, claim: Claim) -> BuildWork:
 def _leftover(core: Core, entry: journal.JournalEntry) -> Leftover:
     state = core.keyring.open(f"journal:{entry.key}", entry.sealed).decode() if entry.sealed else ""
     age = (core.clock.now() - entry.updated_at).total_seconds() if entry.updated_at else 0.0
-    return Leftover(entry.key, entry.provider, entry.type_name, entry.status, entry.identity or "", state, age)
+    return Leftover(entry.key, entry.provider, entry.type_name, entry.identity or "", state, age)
 
 
 def _workspace_token(core: Core, claim: Claim, workspace_id: str, owner_id: str, transition: Transition) -> str:
@@ -234,7 +196,7 @@ def _bury(change: Change, work: BuildWork) -> None:
     now = change.core.clock.now()
     workspaces.update(work.workspace_id, deleted_at=now)
     if work.orphan:
-        journal.forget([leftover.key for leftover in work.leftovers])
+        journal.forget([work.workspace_id], [leftover.key for leftover in work.leftovers])
     change.record(
         "forgot" if work.orphan else "deleted",
         "workspace",
@@ -269,10 +231,16 @@ def leftovers(core: Core, workspace_id: str) -> tuple[Leftover, ...]:
     return tuple(_leftover(core, entry) for entry in entries if entry.status is not EntryStatus.DELETED)
 
 
-def forget_leftovers(core: Core, keys: Sequence[str]) -> None:
-    """What the journal knew under these keys is gone from the platform, or is in a stored state."""
+def forget_leftovers(core: Core, workspace_id: str, keys: Sequence[str]) -> None:
+    """What the journal knew of the workspace under these keys is gone from the platform, or is in a stored state."""
     with core.database.write():
-        journal.forget(list(keys))
+        journal.forget([workspace_id], keys)
+
+
+def forget_abandoned(core: Core, keys: Sequence[str]) -> None:
+    """The same for what :func:`abandoned` told of, unless a job is about to touch its workspace by now."""
+    with core.database.write():
+        journal.forget(journal.idle_workspaces(), keys)
 
 
 def abandoned(core: Core) -> tuple[Leftover, ...]:
@@ -290,7 +258,7 @@ def abandoned(core: Core) -> tuple[Leftover, ...]:
         known = states.journal_keys(states.open_state(core, *sealed)) if sealed else frozenset()
         settled = [e.key for e in entries if e.key in known or e.status is EntryStatus.DELETED]
         if settled:
-            forget_leftovers(core, settled)
+            forget_leftovers(core, workspace_id, settled)
         found += [_leftover(core, entry) for entry in entries if entry.key not in settled]
     return tuple(found)
 
@@ -300,28 +268,19 @@ def harvest(core: Core, job_id: str, state: bytes) -> bool:
 
     :param state: Terraform's state file.
     """
-    serial = _serial(state)
+    serial = statefile.serial(state)
     with core.database.read():
         build = workspaces.build_of_job(job_id)
         newest = workspaces.newest_state(build.workspace_id) if build else None
     if build is None or serial is None:
         return False
-    known = _serial(states.open_state(core, *newest)) if newest else None
+    known = statefile.serial(states.open_state(core, *newest)) if newest else None
     if known is not None and known >= serial:
         return False
     sealed = states.seal_state(core, build.id, state)
     with core.database.write():
         workspaces.put_state(build.id, sealed, core.clock.now())
     return True
-
-
-def _serial(state: bytes) -> int | None:
-    """Terraform counts every write of a state; ``None`` for what is not a whole state."""
-    try:
-        serial = json.loads(state)["serial"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return serial if isinstance(serial, int) else None
 
 
 def is_over(core: Core, job_id: str) -> bool:

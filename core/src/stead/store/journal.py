@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,14 +53,22 @@ def intend(entry: JournalEntry, at: datetime) -> None:
     ).execute()
 
 
-def created(key: str, identity: str, sealed: bytes, at: datetime) -> None:
+def workspace_of(key: str) -> str | None:
+    """The workspace whose entry has this key."""
+    row = JournalRow.select(JournalRow.workspace_id).where(JournalRow.key == key).first()
+    return row.workspace_id if row else None
+
+
+def created(workspace_id: str, key: str, identity: str, sealed: bytes, at: datetime) -> None:
     JournalRow.update(status=EntryStatus.CREATED.value, identity=identity, state=sealed, updated_at=at).where(
-        JournalRow.key == key
+        (JournalRow.key == key) & (JournalRow.workspace_id == workspace_id)
     ).execute()
 
 
-def mark(key: str, status: EntryStatus, at: datetime) -> None:
-    JournalRow.update(status=status.value, updated_at=at).where(JournalRow.key == key).execute()
+def mark(workspace_id: str, key: str, status: EntryStatus, at: datetime) -> None:
+    JournalRow.update(status=status.value, updated_at=at).where(
+        (JournalRow.key == key) & (JournalRow.workspace_id == workspace_id)
+    ).execute()
 
 
 def entries(workspace_id: str) -> list[JournalEntry]:
@@ -80,10 +89,11 @@ def idle_workspaces() -> list[str]:
     return [str(row.workspace_id) for row in query]
 
 
-def forget(keys: list[str]) -> None:
-    """Remove entries whose resource is gone, or is known from a stored state."""
-    if keys:
-        JournalRow.delete().where(JournalRow.key.in_(keys)).execute()
+def forget(workspaces: Sequence[str], keys: Sequence[str]) -> None:
+    """Remove entries of these workspaces whose resource is gone, or is known from a stored state."""
+    if keys and workspaces:
+        within = JournalRow.workspace_id.in_(list(workspaces))
+        JournalRow.delete().where(JournalRow.key.in_(list(keys)) & within).execute()
 
 
 def _entry(row: Any) -> JournalEntry:

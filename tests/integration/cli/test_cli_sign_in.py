@@ -21,12 +21,12 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def waiting(owner: Any, tmp_path: Path) -> Iterator[tuple[Any, Any, str]]:
-    """A ``stead login --device`` that waits: its process, whose it is, and the code that it shows."""
+    """A ``stead login --no-browser`` that waits: its process, whose it is, and the code that it shows."""
     fresh = type(owner)(owner.url, tmp_path / "fresh")
     said = tmp_path / "said"
     with said.open("w") as file:
         process = subprocess.Popen(
-            fresh.command("login", owner.url, "--device"),
+            fresh.command("login", owner.url, "--no-browser"),
             stderr=file,
             stdout=subprocess.DEVNULL,
             env=fresh.environment(),
@@ -101,4 +101,4 @@ def test_the_servers_shell_always_leads_back_in(owner: Any, tmp_path: Path) -> N
 def test_the_client_of_a_session_is_that_of_its_server(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEAD_CONFIG_DIR", str(owner.config))
     methods = Client.of(current_session()).get("/login/methods")
-    assert methods == {"password": True, "providers": []}
+    assert methods == {"password": True, "providers": [], "terminal_url": f"{owner.url}/terminal"}

@@ -53,6 +53,7 @@ TABLE: dict[str, Row] = {
     "GET /api/v2/login/methods": (ALL, {}),
     "POST /api/v2/login/device": (ALL, {"json": {"client": "cli"}}),
     "POST /api/v2/login/device/token": ((400,) * 7, {"json": {"device_code": "no-such-code"}}),
+    "POST /api/v2/login/terminal/token": ((401,) * 7, {"json": {"code": "no-such-code", "verifier": "v" * 43}}),
     "GET /api/v2/identity/providers": ((401, 403, 403, 403, 403, 200, 200), {}),
     "POST /api/v2/identity/providers/<ref:ref>/check": (
         (401, 403, 403, 403, 403, 403, 404),

@@ -16,6 +16,7 @@ LONGEST_VERSION = 64
 LONGEST_EMAIL = 254
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
+LONGEST_PROGRAM = 48
 
 
 def _check_word(value: str, field: str, what: str, reserved: frozenset[str]) -> str:
@@ -77,3 +78,9 @@ def check_text(value: str, field: str, longest: int) -> str:
     if len(value) > longest:
         raise InvalidInput(f"{field} has {len(value)} characters; at most {longest} are allowed.", field=field)
     return value
+
+
+def program(client: str) -> str:
+    """What a program that asks to be let in is called: what it says of itself, on one line."""
+    text = "".join(char for char in client if char.isprintable()).strip()
+    return check_text(text or "a program", "client", LONGEST_PROGRAM)

@@ -9,7 +9,6 @@ import click
 
 from stead.cli.certificates import drop_certificates
 from stead.cli.client import Client
-from stead.cli.commands.browser import sign_in
 from stead.cli.failures import CliError, usage_error
 from stead.cli.here import LOOPBACK, chosen_url, session, with_scheme
 from stead.cli.lazy import Command
@@ -23,7 +22,13 @@ from stead.cli.transport import endpoint_of
 @click.option("--username", "-u", metavar="NAME", help="Username or e-mail address.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 @click.option("--browser", is_flag=True, help="Sign in through the browser, whatever else there is.")
-@click.option("--device", is_flag=True, help="As --browser, but open none here: for a machine without one.")
+@click.option(
+    "--no-browser",
+    "--device",
+    "device",
+    is_flag=True,
+    help="Confirm a code in a browser of any machine; open none here.",
+)
 @click.option("--provider", default="", metavar="NAME", help="Ask this identity provider alone about the password.")
 @click.option("--token-stdin", is_flag=True, help="Read an API token from the first line of stdin.")
 @click.option("--first-user-username", metavar="NAME", help="Create the owner of a fresh deployment.")
@@ -43,8 +48,9 @@ def login(
 ) -> None:
     """Sign in to the server at URL and stay signed in.
 
-    Where people sign in at a page of their organisation, or with --browser, a code is shown here and confirmed
-    in the browser. On a fresh deployment this creates its owner. Passwords and tokens are read from the terminal
+    Where people sign in at a page of their organisation, or with --browser, the browser opens and this terminal is
+    let in there. Without a browser on this machine, a code is shown that can be confirmed in any.
+    On a fresh deployment this creates its owner. Passwords and tokens are read from the terminal
     or from stdin, never from the command line, where others could see them.
     """
     client = Client(_server(url))
@@ -52,7 +58,7 @@ def login(
     if token_stdin:
         token = _line_of_stdin("token")
     elif browser or device or (not username and not password_stdin and _wants_browser(client)):
-        token = sign_in(client, open_browser=not device)
+        token = _by_browser(client, here=not device)
     else:
         fresh = client.get("/buildinfo")["first_run"]
         if fresh:
@@ -73,6 +79,12 @@ def login(
     show({"url": client.url, "user": user}, lambda: f"Signed in to {client.url} as {user['username']}.")
 
 
+def _by_browser(client: Client, *, here: bool) -> str:
+    from stead.cli.commands.browser import sign_in  # slow to import, and whoami needs none of it
+
+    return sign_in(client, open_browser=here)
+
+
 def _exchange(client: Client, asked: dict[str, str]) -> str:
     """A token for a password, and a code where the account wants one."""
     try:
@@ -83,7 +95,7 @@ def _exchange(client: Client, asked: dict[str, str]) -> str:
     if not is_interactive():
         raise usage_error(
             "This account has a second factor, and nobody is here to type its code.",
-            remedy="Use --token-stdin with an API token, or --device.",
+            remedy="Use --token-stdin with an API token, or --no-browser.",
         )
     code = str(click.prompt("Code of your authenticator, or a recovery code", err=True, hide_input=False))
     return str(client.post("/login", asked | {"code": code.strip()})["token"])

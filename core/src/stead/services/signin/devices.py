@@ -6,12 +6,12 @@ who is signed in, and few may be tried. What the program itself holds is a secre
 
 from __future__ import annotations
 
-import secrets as random
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from stead.api.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound, RateLimited
 from stead.domain import names
+from stead.domain.pairing import LENGTH, LETTERS, new_code, shown
 from stead.domain.records import Actor
 from stead.services import authentication, secrets, users
 from stead.services.core import Core, new_id
@@ -21,8 +21,6 @@ from stead.store import signin as store
 
 LIFETIME = timedelta(minutes=10)
 INTERVAL = 2.0  # seconds between two questions of the program
-LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so that no words come out; nothing that looks like something else
-LENGTH = 8
 MOST_PER_ADDRESS = 60  # waiting at once
 MOST_TRIES = 10  # wrong codes of one person, in the window of failed logins
 
@@ -71,14 +69,14 @@ def begin(core: Core, client: str, address: str) -> DeviceCode:
     if waiting >= MOST_PER_ADDRESS:
         raise RateLimited("Too many programs wait to be let in from your network.", remedy="Try again in ten minutes.")
     secret, digest = secrets.make(device_id)
-    code = "".join(random.choice(LETTERS) for _ in range(LENGTH))
+    code = new_code()
     with core.database.write():
         store.insert_device(
             store.StoredDevice(
                 id=device_id,
                 secret_hash=digest,
                 user_code=code,
-                client=_label(client),
+                client=names.program(client),
                 address=address[:64],
                 status="pending",
                 user_id=None,
@@ -88,16 +86,6 @@ def begin(core: Core, client: str, address: str) -> DeviceCode:
         )
     page = f"{core.settings.access_url}/device"
     return DeviceCode(secret, shown(code), page, f"{page}?code={shown(code)}", int(LIFETIME.total_seconds()), INTERVAL)
-
-
-def _label(client: str) -> str:
-    text = "".join(char for char in client if char.isprintable()).strip()
-    return names.check_text(text or "a program", "client", 48)
-
-
-def shown(code: str) -> str:
-    """A code as people read it: ``BCDF-GHJK``."""
-    return f"{code[:4]}-{code[4:]}"
 
 
 def waiting(core: Core, actor: Actor, user_code: str) -> Waiting:

@@ -17,6 +17,7 @@ from stead.web.pages import (
     settings,
     sign_in,
     templates,
+    terminals,
     users,
     versions,
     workspaces,
@@ -40,6 +41,7 @@ _PAGES = (
     administration,
     identity,
     devices,
+    terminals,
     search,
 )
 

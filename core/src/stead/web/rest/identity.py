@@ -10,7 +10,7 @@ from pydantic import Field
 
 from stead.domain.records import Group, GroupMember, Page, Session, SignInAttempt, SignInStep, User
 from stead.services import sessions
-from stead.services.signin import administration, conversion, devices, flow, passwords, record
+from stead.services.signin import administration, conversion, devices, flow, passwords, record, terminals
 from stead.services.signin.accounts import Preview
 from stead.services.signin.administration import Check, Method, ProviderStatus
 from stead.services.signin.devices import DeviceCode
@@ -26,10 +26,12 @@ api = Api("identity")
 
 @dataclass(frozen=True)
 class Methods:
-    """``password``: whether anything here takes a name and a password."""
+    """``password``: whether anything here takes a name and a password. ``terminal_url`` is the page that a terminal
+    opens in a browser of its own machine, with ``port``, ``state``, ``challenge`` and ``client``."""
 
     password: bool
     providers: tuple[Method, ...]
+    terminal_url: str
 
 
 class BeginDevice(Input):
@@ -40,6 +42,13 @@ class BeginDevice(Input):
 
 class RedeemDevice(Input):
     device_code: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class RedeemTerminal(Input):
+    """``code`` is what the browser brought, ``verifier`` what the page was given the challenge of (RFC 7636, S256)."""
+
+    code: Annotated[str, Field(min_length=1, max_length=256)]
+    verifier: Annotated[str, Field(min_length=43, max_length=128)]
 
 
 class TestUser(Input):
@@ -57,6 +66,15 @@ class AttemptsQuery(SearchPaging):
 
 class NewPassword(Input):
     password: Password
+
+
+@dataclass(frozen=True)
+class TerminalLogin:
+    """``token`` is shown here and never again; ``page`` tells the browser that the terminal has it."""
+
+    token: str
+    user: User
+    page: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,7 @@ class TestResult:
 def login_methods() -> Methods:
     core = current_core()
     takes = bool(passwords.takers(core)) or passwords.has_local(core)
-    return Methods(takes, administration.methods(core))
+    return Methods(takes, administration.methods(core), terminals.page_url(core))
 
 
 @api.post("/login/device", "Ask for a code to sign in with", public=True, body=BeginDevice, returns=DeviceCode)
@@ -106,6 +124,17 @@ def redeem_device(body: RedeemDevice) -> LoggedIn:
     """Refused as `authorization_pending` until somebody confirms, and as `slow_down` if asked too often."""
     proof, client = devices.redeem(current_core(), body.device_code)
     return logged_in(proof, client)
+
+
+@api.post(
+    "/login/terminal/token", "Exchange a code of a browser", public=True, body=RedeemTerminal, returns=TerminalLogin
+)
+def redeem_terminal(body: RedeemTerminal) -> TerminalLogin:
+    """The code is good for a minute and for one try. Programs without a browser on their machine ask for a code."""
+    core = current_core()
+    proof, client = terminals.redeem(core, body.code, body.verifier)
+    made = logged_in(proof, client)
+    return TerminalLogin(made.token, made.user, terminals.done_url(core, made.token))
 
 
 @api.get("/identity/providers", "List identity providers", returns=PageOf(ProviderStatus))

@@ -3,6 +3,20 @@
 from stead.api.hookspecs import hookimpl
 from stead.api.identity import ExpectedInstance, Identity, IdentityRejected, InstanceIdentity, MemoryReplays, Replays
 from stead.api.launchers import Destination, LauncherSpec
+from stead.api.policies import (
+    WITHHELD,
+    BuildRequest,
+    Finding,
+    Plan,
+    PlannedAction,
+    PlannedResource,
+    Policy,
+    PolicySpec,
+    Severity,
+    Who,
+    deny,
+    warn,
+)
 from stead.api.records import (
     CredentialsReport,
     Event,
@@ -32,9 +46,11 @@ from stead.api.signin import (
 )
 
 __all__ = [
+    "WITHHELD",
     "Attempt",
     "AuthenticationFailed",
     "Begun",
+    "BuildRequest",
     "Credentials",
     "CredentialsProvider",
     "CredentialsReport",
@@ -42,6 +58,7 @@ __all__ = [
     "Directory",
     "Event",
     "ExpectedInstance",
+    "Finding",
     "Identity",
     "IdentityProvider",
     "IdentityProviderSpec",
@@ -53,15 +70,24 @@ __all__ = [
     "NoSettings",
     "OwnedResource",
     "Person",
+    "Plan",
+    "PlannedAction",
+    "PlannedResource",
     "Platform",
     "PlatformSpec",
+    "Policy",
+    "PolicySpec",
     "Price",
     "ProviderSpec",
     "RedirectProvider",
     "Replays",
+    "Severity",
     "SignedOut",
     "StarterTemplate",
     "Trace",
     "Trial",
+    "Who",
+    "deny",
     "hookimpl",
+    "warn",
 ]

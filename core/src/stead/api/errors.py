@@ -8,6 +8,7 @@
     │   ├── IdentityRejected    a machine's document does not prove what it claims (stead.api.identity)
     │   └── AuthenticationFailed  a person must not come in (stead.api.signin)
     ├── Forbidden               signed in, but not allowed
+    │   └── PolicyDenied        a policy of the organisation refuses the build
     ├── NotFound                no such thing, or none that the actor may see
     ├── Conflict                the present state does not allow it; a name is taken
     ├── TooLarge                an input is beyond its bound
@@ -70,6 +71,10 @@ class NotAuthenticated(SteadError):
 
 class Forbidden(SteadError):
     reason = "forbidden"
+
+
+class PolicyDenied(Forbidden):
+    reason = "policy_denied"
 
 
 class NotFound(SteadError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flask import Blueprint
 
     from stead.api.launchers import LauncherSpec
+    from stead.api.policies import PolicySpec
     from stead.api.records import Event, PlatformSpec, ProviderSpec
     from stead.api.signin import IdentityProviderSpec
 
@@ -42,6 +43,11 @@ def stead_identity_providers() -> list[IdentityProviderSpec]:  # type: ignore[em
 @hookspec
 def stead_ide_launchers() -> list[LauncherSpec]:  # type: ignore[empty-body]
     """IDEs that a workspace can be opened in."""
+
+
+@hookspec
+def stead_policies() -> list[PolicySpec]:  # type: ignore[empty-body]
+    """Policies that administrators can enable."""
 
 
 @hookspec

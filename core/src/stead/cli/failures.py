@@ -40,6 +40,7 @@ _BY_REASON = {
     "not_authenticated": Exit.NOT_SIGNED_IN,
     "forbidden": Exit.NOT_SIGNED_IN,
     "not_found": Exit.NOT_FOUND,
+    "policy_denied": Exit.NOT_SIGNED_IN,
     "conflict": Exit.CONFLICT,
 }
 

@@ -10,14 +10,15 @@ from stead.config import Settings
 from stead.domain.documents import to_json
 from stead.services import deployment, users
 from stead.services.core import SYSTEM, Core, close_core, open_core
+from stead.services.policies.enabled import Policies
 from stead.services.signin import conversion
 from stead.services.signin.providers import Providers
 
 
 @contextmanager
 def _core(settings: Settings) -> Iterator[Core]:
-    # Without the identity providers: one that is not set up well must not keep anybody from mending it.
-    core = open_core(settings, identity=Providers())
+    # Without identity providers and policies: one that is not set up well must not keep anybody from mending it.
+    core = open_core(settings, identity=Providers(), policies=Policies())
     try:
         yield core
     finally:

@@ -246,3 +246,13 @@ class IdentitySettings(BaseModel):
         description="Settings of each identity provider by its name.",
         repr=False,
     )
+
+
+class PoliciesSettings(BaseModel):
+    """The ``[policies.NAME]`` tables: the policies that judge builds."""
+
+    sections: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Settings of each policy by its name.",
+        repr=False,
+    )

@@ -27,8 +27,10 @@ FOREIGN = frozenset(
 COMPLETION = "_COMPLETE"
 
 # The tables that hold a table for each name.
-GROUPED = ("plugins", "identity")
-IDENTITY_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
+GROUPED = ("plugins", "identity", "policies")
+# Those of them whose names administrators choose, and what each name is for.
+CHOSEN = {"identity": "an identity provider", "policies": "a policy"}
+CHOSEN_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
 
 
 def secret_names() -> frozenset[str]:
@@ -46,7 +48,7 @@ class Layers:
 
     values: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    identity: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chosen: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {table: {} for table in CHOSEN})
     disabled: Any = None
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -66,15 +68,16 @@ class Layers:
         self.sections.setdefault(plugin, {})[key] = value
         self.provenance[f"plugins.{plugin}.{key}"] = source
 
-    def put_identity(self, provider: str, key: str, value: Any, source: str) -> None:
-        if not IDENTITY_NAME.fullmatch(provider):
+    def put_chosen(self, table: str, name: str, values: Mapping[str, Any], source: str) -> None:
+        """Values of ``[TABLE.NAME]``; an empty table counts as one too."""
+        if not CHOSEN_NAME.fullmatch(name):
             raise InvalidInput(
-                f"identity.{provider} is no name for an identity provider.",
-                field=f"identity.{provider}",
+                f"{table}.{name} is no name for {CHOSEN[table]}.",
+                field=f"{table}.{name}",
                 remedy="Use at most 32 lower-case letters, digits and single hyphens between them.",
             )
-        self.identity.setdefault(provider, {})[key] = value
-        self.provenance[f"identity.{provider}.{key}"] = source
+        self.chosen[table].setdefault(name, {}).update(values)
+        self.provenance.update({f"{table}.{name}.{key}": source for key in values})
 
     def put_disabled(self, value: Any, source: str) -> None:
         self.disabled = value
@@ -108,7 +111,8 @@ def _read_toml(layers: Layers, path: Path) -> None:
         raise InvalidInput(f"The settings file {path} is not valid TOML: {error}.") from error
     source = f"file {path}"
     plugins = document.pop("plugins", {})
-    _read_identity(layers, document.pop("identity", {}), source)
+    for table in CHOSEN:
+        _read_chosen(layers, table, document.pop(table, {}), source)
     if not isinstance(plugins, dict):
         raise InvalidInput("plugins must be a table.", field="plugins", remedy="Write [plugins.NAME].")
     for name, value in document.items():
@@ -127,18 +131,17 @@ def _read_toml(layers: Layers, path: Path) -> None:
             )
 
 
-def _read_identity(layers: Layers, providers: Any, source: str) -> None:
-    if not isinstance(providers, dict):
-        raise InvalidInput("identity must be a table.", field="identity", remedy="Write [identity.NAME].")
-    for name, section in providers.items():
+def _read_chosen(layers: Layers, table: str, sections: Any, source: str) -> None:
+    if not isinstance(sections, dict):
+        raise InvalidInput(f"{table} must be a table.", field=table, remedy=f"Write [{table}.NAME].")
+    for name, section in sections.items():
         if not isinstance(section, dict):
             raise InvalidInput(
-                f"There is no setting identity.{name}.",
-                field=f"identity.{name}",
-                remedy="The settings of an identity provider are a table [identity.NAME].",
+                f"There is no setting {table}.{name}.",
+                field=f"{table}.{name}",
+                remedy=f"The settings of {CHOSEN[table]} are a table [{table}.NAME].",
             )
-        for key, value in section.items():
-            layers.put_identity(name, key, value, source)
+        layers.put_chosen(table, name, section, source)
 
 
 def _read_environment(layers: Layers, environ: Mapping[str, str]) -> None:
@@ -158,23 +161,23 @@ def _take_variable(layers: Layers, variable: str, value: str) -> None:
     elif name.startswith("plugins_") and name.count("_") >= 2:
         _, plugin, key = name.split("_", 2)
         layers.put_section(plugin, key, value, source)
-    elif name.startswith("identity_") and name.count("_") >= 2:
-        provider, key = _split_identity(layers, name.removeprefix("identity_"))
-        layers.put_identity(provider, key, value, source)
+    elif (table := name.partition("_")[0]) in CHOSEN and name.count("_") >= 2:
+        owner, key = _split_chosen(layers, table, name.removeprefix(f"{table}_"))
+        layers.put_chosen(table, owner, {key: value}, source)
     elif name not in Settings.model_fields and _is_foreign(variable):
         return
     else:
         layers.put(name, value, source, variable)
 
 
-def _split_identity(layers: Layers, rest: str) -> tuple[str, str]:
-    """Provider and key of a variable; a hyphen in the name of a provider that the file has is an underscore here."""
-    for known in sorted(layers.identity, key=len, reverse=True):
+def _split_chosen(layers: Layers, table: str, rest: str) -> tuple[str, str]:
+    """Name and key of a variable; a hyphen in a name that the file has is an underscore here."""
+    for known in sorted(layers.chosen[table], key=len, reverse=True):
         prefix = known.replace("-", "_") + "_"
         if rest.startswith(prefix) and len(rest) > len(prefix):
             return known, rest.removeprefix(prefix)
-    provider, _, key = rest.partition("_")
-    return provider, key
+    name, _, key = rest.partition("_")
+    return name, key
 
 
 def _is_foreign(variable: str) -> bool:
@@ -218,7 +221,8 @@ def _validate(layers: Layers) -> Settings:
     if layers.disabled is not None:
         plugins["disabled"] = layers.disabled
     try:
-        settings = Settings(**{**layers.values, "plugins": plugins, "identity": {"sections": layers.identity}})
+        chosen = {table: {"sections": sections} for table, sections in layers.chosen.items()}
+        settings = Settings(**{**layers.values, "plugins": plugins, **chosen})
     except ValidationError as error:
         raise _explain(error, layers) from None
     settings.remember_provenance(layers.provenance)

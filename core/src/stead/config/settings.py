@@ -15,6 +15,7 @@ from stead.config.groups import (
     IdentitySettings,
     ObservabilitySettings,
     PluginsSettings,
+    PoliciesSettings,
     ProvisionerSettings,
     SecuritySettings,
     ServerSettings,
@@ -51,6 +52,7 @@ class Settings(
     identity: IdentitySettings = Field(
         default_factory=IdentitySettings, description="Identity providers and their settings."
     )
+    policies: PoliciesSettings = Field(default_factory=PoliciesSettings, description="Policies and their settings.")
 
     _provenance: dict[str, str] = PrivateAttr(default_factory=dict)
 

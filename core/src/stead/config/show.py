@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
+from stead.api.policies import POLICY_CORE_SETTINGS
 from stead.api.signin import CORE_SETTINGS
 from stead.config.groups import PluginsSettings
 from stead.config.loader import PREFIX, secret_names
@@ -47,12 +48,16 @@ def show_settings(settings: Settings) -> list[ShownSetting]:
             name = f"plugins.{plugin}.{key}"
             # A plugin's settings class is not known here, so each of its values may be a secret.
             shown.append(ShownSetting(name, HIDDEN, provenance.get(name, "default")))
-    for provider, section in sorted(settings.identity.sections.items()):
-        for key in sorted(section):
-            name = f"identity.{provider}.{key}"
-            # What is not the core's own is of the kind's settings class, which is not known here either.
-            value = str(section[key]) if key in CORE_SETTINGS else HIDDEN
-            shown.append(ShownSetting(name, value, provenance.get(name, "default")))
+    for table, sections, ours in (
+        ("identity", settings.identity.sections, CORE_SETTINGS),
+        ("policies", settings.policies.sections, POLICY_CORE_SETTINGS),
+    ):
+        for owner, section in sorted(sections.items()):
+            for key in sorted(section):
+                name = f"{table}.{owner}.{key}"
+                # What is not the core's own is of a plugin's settings class, which is not known here either.
+                value = str(section[key]) if key in ours else HIDDEN
+                shown.append(ShownSetting(name, value, provenance.get(name, "default")))
     return shown
 
 
@@ -132,6 +137,8 @@ def reference() -> str:
         "| `[plugins.NAME]` `KEY` | `STEAD_PLUGINS_NAME_KEY` | A setting of the plugin NAME; its README lists them. |\n"
         "| `[identity.NAME]` `KEY` | `STEAD_IDENTITY_NAME_KEY` | A setting of the identity provider NAME:"
         " [identity](../identity.md). |\n"
+        "| `[policies.NAME]` `KEY` | `STEAD_POLICIES_NAME_KEY` | A setting of the policy NAME:"
+        " [policies](../policies.md). |\n"
     )
     return "".join(parts)
 

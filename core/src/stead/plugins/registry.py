@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from stead.api.errors import PluginFailure, SteadError
 from stead.api.launchers import LauncherSpec
+from stead.api.policies import POLICY_CORE_SETTINGS, PolicySpec
 from stead.api.records import Event, NoSettings, PlatformSpec, ProviderSpec
 from stead.api.signin import CORE_SETTINGS, IdentityProviderSpec
 from stead.plugins import discovery
@@ -45,6 +46,8 @@ class PluginStatus:
     providers: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
+    launchers: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
     load_ms: float = 0.0
     failures: int = 0
 
@@ -55,6 +58,7 @@ class _Loaded:
     platforms: list[tuple[PlatformSpec, BaseModel]] = field(default_factory=list)
     identity: list[IdentityProviderSpec] = field(default_factory=list)
     launchers: list[LauncherSpec] = field(default_factory=list)
+    policies: list[PolicySpec] = field(default_factory=list)
 
 
 class PluginRegistry:
@@ -115,6 +119,10 @@ class PluginRegistry:
         """Kinds of identity providers of all loaded plugins, by their word in ``kind``."""
         return {spec.kind: spec for loaded in self._loaded.values() for spec in loaded.identity}
 
+    def policies(self) -> dict[str, PolicySpec]:
+        """Policies of all loaded plugins, by name."""
+        return {spec.name: spec for loaded in self._loaded.values() for spec in loaded.policies}
+
     def serving(self, address: str) -> str | None:
         """Name of the plugin that serves the provider at this full address, or ``None``."""
         for name, loaded in self._loaded.items():
@@ -170,6 +178,8 @@ class PluginRegistry:
             providers=tuple(spec.full_address for spec, _ in loaded.providers),
             platforms=tuple(spec.name for spec, _ in loaded.platforms),
             identity=tuple(spec.kind for spec in loaded.identity),
+            launchers=tuple(spec.name for spec in loaded.launchers),
+            policies=tuple(spec.name for spec in loaded.policies),
             load_ms=round((time.perf_counter() - started) * 1000, 1),
         )
 
@@ -178,9 +188,11 @@ class PluginRegistry:
         platforms = _checked(name, "stead_platforms", PlatformSpec, self._hooks)
         identity = _checked(name, "stead_identity_providers", IdentityProviderSpec, self._hooks)
         launchers = _checked(name, "stead_ide_launchers", LauncherSpec, self._hooks)
+        policies = _checked(name, "stead_policies", PolicySpec, self._hooks)
         self._refuse_taken(providers, platforms)
         self._refuse_identity(identity)
         self._refuse_launchers(launchers)
+        self._refuse_policies(policies)
         section = self._sections.get(name, {})
         classes = {spec.settings for spec in (*providers, *platforms)} - {NoSettings}
         if section and not classes:
@@ -191,6 +203,7 @@ class PluginRegistry:
             platforms=[(spec, made[spec.settings]) for spec in platforms],
             identity=identity,
             launchers=launchers,
+            policies=policies,
         )
 
     def _refuse_launchers(self, specs: list[LauncherSpec]) -> None:
@@ -202,6 +215,15 @@ class PluginRegistry:
                     remedy="Disable one of the two in [plugins] disabled.",
                 )
 
+    def _refuse_policies(self, specs: list[PolicySpec]) -> None:
+        for spec in specs:
+            if spec.name in self.policies():
+                raise PluginFailure(
+                    f"The policy {spec.name!r} is brought by another plugin already.",
+                    remedy="Disable one of the two in [plugins] disabled.",
+                )
+            _refuse_core_settings(f"policy {spec.name!r}", spec.settings, POLICY_CORE_SETTINGS)
+
     def _refuse_identity(self, specs: list[IdentityProviderSpec]) -> None:
         for spec in specs:
             if spec.kind in self.identity_kinds():
@@ -209,11 +231,7 @@ class PluginRegistry:
                     f"The kind of identity provider {spec.kind!r} is brought by another plugin already.",
                     remedy="Disable one of the two in [plugins] disabled.",
                 )
-            if ours := CORE_SETTINGS & set(spec.settings.model_fields):
-                raise PluginFailure(
-                    f"The settings of the identity provider {spec.kind!r} have {', '.join(sorted(ours))},"
-                    " which Stead reads itself."
-                )
+            _refuse_core_settings(f"identity provider {spec.kind!r}", spec.settings, CORE_SETTINGS)
 
     def _refuse_taken(self, providers: list[ProviderSpec], platforms: list[PlatformSpec]) -> None:
         for spec in providers:
@@ -247,6 +265,11 @@ def _checked(name: str, hook: str, record: type[Any], hooks: HookManager) -> lis
     if not isinstance(returned, (list, tuple)) or not all(isinstance(item, record) for item in returned):
         raise PluginFailure(f"{hook} of the plugin {name!r} must return a list of {record.__name__}.")
     return list(returned)
+
+
+def _refuse_core_settings(whose: str, settings: type[BaseModel], core: frozenset[str]) -> None:
+    if ours := core & set(settings.model_fields):
+        raise PluginFailure(f"The settings of the {whose} have {', '.join(sorted(ours))}, which Stead reads itself.")
 
 
 def _settings(name: str, cls: type[BaseModel], section: Mapping[str, Any]) -> BaseModel:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from stead.api.errors import BuildFailure, LeaseLost, SteadError
+from stead.api.policies import Plan
 from stead.domain.states import Transition
 from stead.provisioner import outcome, recovery
 from stead.provisioner.context import build_context
@@ -17,6 +18,7 @@ from stead.provisioner.journal import DatabaseJournal
 from stead.provisioner.logs import JobLog
 from stead.services import work as works
 from stead.services.core import Core
+from stead.services.policies.plans import judge_plan
 from stead.services.work import BuildResult, BuildWork
 from stead.terraform.engine import Engine
 from stead.terraform.run import Run
@@ -74,6 +76,7 @@ def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threa
     run.load(work.archive, work.state, dict(work.variables), work.lock)
     run.init()
     plan = run.plan(destroy=work.transition is Transition.DELETE, graph=work.graph)
+    _ask_policies(core, work, plan.summary, lines)
     if work.leftovers:
         say = functools.partial(_say, lines, "planning")
         recovery.clean(core, run, work.workspace_id, work.leftovers, work.state, say)
@@ -91,6 +94,16 @@ def _steps(core: Core, run: Run, work: BuildWork, lines: JobLog, canceled: threa
 
 def _say(lines: JobLog, stage: str, level: str, text: str) -> None:
     lines.say(level, stage, text)
+
+
+def _ask_policies(core: Core, work: BuildWork, plan: Plan, lines: JobLog) -> None:
+    """
+    :raises PolicyDenied: one of them denies it; nothing is applied then.
+    """
+    verdict = judge_plan(core, work.claim, plan)
+    for text in verdict.warnings:
+        lines.say("warn", "planning", text)
+    verdict.require()
 
 
 def _clean_after_failure(core: Core, run: Run, work: BuildWork, lines: JobLog) -> None:

@@ -19,6 +19,8 @@ from stead.services.bus import Bus
 from stead.services.clock import Clock, SystemClock
 from stead.services.hub import PostgresCarrier, SocketCarrier
 from stead.services.keyring import Keyring
+from stead.services.policies.enabled import Policies
+from stead.services.policies.enabled import load as load_policies
 from stead.services.presence import Presence
 from stead.services.signin.providers import Providers, load
 from stead.store import audit, system
@@ -42,6 +44,7 @@ class Core:
     deployment_id: str
     presence: Presence = field(default_factory=Presence)
     identity: Providers = field(default_factory=Providers)
+    policies: Policies = field(default_factory=Policies)
 
     @contextmanager
     def change(self, actor: Actor) -> Iterator[Change]:
@@ -126,13 +129,16 @@ def open_core(
     clock: Clock | None = None,
     plugins: PluginRegistry | None = None,
     identity: Providers | None = None,
+    policies: Policies | None = None,
 ) -> Core:
     """Open the database (and bring its schema up to date), the keys, the bus and the plugins.
 
     :param identity: identity providers to use instead of the configured ones.
-    :raises InvalidInput: an identity provider is configured and cannot be made.
+    :param policies: policies to use instead of the configured ones.
+    :raises InvalidInput: an identity provider or a policy is configured and cannot be made.
     """
     plugins = plugins or load_plugins(settings)
+    policies = policies if policies is not None else load_policies(settings.policies.sections, plugins)
     identity = identity if identity is not None else load(settings.identity.sections, plugins)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(
@@ -152,6 +158,7 @@ def open_core(
         plugins=plugins,
         deployment_id=deployment_id,
         identity=identity,
+        policies=policies,
     )
 
 

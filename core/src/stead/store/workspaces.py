@@ -86,6 +86,12 @@ def name_taken(owner_id: str, name: str) -> bool:
     return bool(WorkspaceRow.select(WorkspaceRow.id).where(same & WorkspaceRow.deleted_at.is_null()).exists())
 
 
+def count_others(owner_id: str, name: str) -> int:
+    """How many workspaces an owner has, without the one of this name."""
+    others = (WorkspaceRow.owner_id == owner_id) & (WorkspaceRow.name_key != name.lower())
+    return int(WorkspaceRow.select().where(others & WorkspaceRow.deleted_at.is_null()).count())
+
+
 def by_id(workspace_id: str) -> Workspace | None:
     """Also a deleted one."""
     found = _workspaces(WorkspaceRow.select().where(WorkspaceRow.id == workspace_id))

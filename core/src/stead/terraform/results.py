@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stead.api.policies import Plan
 from stead.api.provider.context import ParameterReading, PresetReading
 from stead.terraform.document import Document
 
@@ -39,6 +40,7 @@ class Change:
 class PlanResult:
     """A plan, ready to be applied.
 
+    :param summary: what policies are told of it.
     :param graph: of the configuration; pass it to the next run of the same template version.
     :param path: the plan file, gone when the run closes.
     """
@@ -49,6 +51,7 @@ class PlanResult:
     presets: tuple[PresetReading, ...]
     graph: str = field(repr=False)
     path: Path
+    summary: Plan = field(default_factory=Plan, repr=False)
 
     @property
     def daily_cost(self) -> int:

@@ -27,6 +27,7 @@ from stead.terraform.serving import lifecycle
 from stead.terraform.serving.session import Link, Session
 from stead.terraform.serving.sockets import ProviderServer
 from stead.terraform.sources import Workdir
+from stead.terraform.summary import summary
 from stead.terraform.tfjson import instances, references
 
 _CANCELED, _LATE = "canceled", "late"
@@ -166,13 +167,15 @@ class Run:
     def _plan_result(self, shown: Mapping[str, Any]) -> PlanResult:
         recorder = self._session.build.recorder
         found = [Change.from_json(item) for item in shown.get("resource_changes") or ()]
+        document = self._document(shown.get("planned_values"))
         return PlanResult(
             changes=tuple(change for change in found if change is not None),
-            document=self._document(shown.get("planned_values")),
+            document=document,
             parameters=tuple(sorted(recorder.parameters, key=lambda item: (item.order, item.name))),
             presets=recorder.presets,
             graph=self._graph,
             path=self._workdir.plan_file,
+            summary=summary(shown, document.daily_cost),
         )
 
     def apply(self) -> StateResult:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 import logging
-import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_args, get_origin
-
-from pydantic import BaseModel, SecretStr, ValidationError
+from typing import Any, ParamSpec, TypeVar
 
 from stead.api.errors import InvalidInput, NotFound, SteadError, Unavailable
 from stead.api.signin import (
@@ -25,6 +20,7 @@ from stead.api.signin import (
     RedirectProvider,
 )
 from stead.plugins import PluginRegistry, StatusKind
+from stead.services.sections import Table
 from stead.services.signin.gate import Gate
 from stead.services.signin.settings import CoreSettings
 
@@ -153,12 +149,12 @@ def load(sections: Mapping[str, Mapping[str, Any]], plugins: PluginRegistry) -> 
 def _load_one(name: str, section: Mapping[str, Any], plugins: PluginRegistry) -> Configured | None:
     if name in RESERVED:
         raise InvalidInput(f"[identity.{name}]: the name {name!r} is reserved.", field=f"identity.{name}")
-    core = _validated(name, CoreSettings, {key: value for key, value in section.items() if key in CORE_SETTINGS})
+    table = Table("identity", name, section, CORE_SETTINGS)
+    core = table.core(CoreSettings)
     if not core.enabled:
         return None
     spec = _kind(name, core.kind, plugins)
-    own = _own_settings(name, section, spec.settings)
-    settings = _validated(name, spec.settings, own)
+    settings = table.own(spec.settings)
     try:
         provider = spec.factory(settings)
     except SteadError as error:
@@ -187,86 +183,3 @@ def _kind(name: str, kind: str, plugins: PluginRegistry) -> IdentityProviderSpec
         field=f"identity.{name}.kind",
         remedy=f"{known} Install the plugin that brings it, or set enabled = false.",
     )
-
-
-def _own_settings(name: str, section: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """What is the kind's own, with secrets read from their files and text of the environment taken apart."""
-    fields = {alias: info for key, info in model.model_fields.items() for alias in {key, info.alias or key}}
-    found: dict[str, Any] = {}
-    for key, value in section.items():
-        if key in CORE_SETTINGS:
-            continue
-        secret = key.removesuffix("_file")
-        if key in fields or _takes_anything(model):
-            found[key] = _taken_apart(value, fields[key].annotation if key in fields else None)
-        elif key.endswith("_file") and secret in fields and _is_secret(fields[secret].annotation):
-            found[secret] = _read_secret(f"identity.{name}.{key}", value)
-        else:
-            raise _unknown(name, key, fields)
-    return found
-
-
-def _takes_anything(model: type[BaseModel]) -> bool:
-    return model.model_config.get("extra") == "allow"
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """The types that an annotation stands for, without ``Annotated`` and ``Optional`` around them."""
-    if get_origin(annotation) is Annotated:
-        return _parts(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [part for argument in get_args(annotation) for part in _parts(argument)]
-    return [annotation]
-
-
-def _is_secret(annotation: Any) -> bool:
-    return SecretStr in _parts(annotation)
-
-
-def _taken_apart(value: Any, annotation: Any) -> Any:
-    """Text for a list or a table, as a variable of the environment has it: commas, or JSON."""
-    origins = {get_origin(part) or part for part in _parts(annotation)}
-    if not isinstance(value, str) or str in origins or not origins & {list, tuple, set, frozenset, dict}:
-        return value
-    if value.lstrip().startswith(("[", "{")):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value if dict in origins else [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _read_secret(shown: str, path: Any) -> str:
-    try:
-        return Path(str(path)).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise InvalidInput(
-            f"{shown}: the file {path} cannot be read ({reason}).",
-            field=shown,
-            remedy="Check the path and its permissions.",
-        ) from error
-
-
-def _unknown(name: str, key: str, fields: Mapping[str, Any]) -> InvalidInput:
-    near = difflib.get_close_matches(key, [*fields, *CORE_SETTINGS], n=1, cutoff=0.5)
-    remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted({*fields, *CORE_SETTINGS}))}."
-    return InvalidInput(f"There is no setting identity.{name}.{key}.", field=f"identity.{name}.{key}", remedy=remedy)
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def _validated(name: str, model: type[Model], values: Mapping[str, Any]) -> Model:
-    """The first problem is told without the value, which may be a secret."""
-    prepared = {
-        key: _taken_apart(value, model.model_fields[key].annotation) if key in model.model_fields else value
-        for key, value in values.items()
-    }
-    try:
-        return model.model_validate(prepared)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(["identity", name, *(str(part) for part in first["loc"])])
-        text = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(f"Setting {where}: {text}.", field=where) from None

@@ -1,0 +1,96 @@
+"""What policies are told of a request for a build, and what they say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stead.api.errors import NotFound
+from stead.api.policies import BuildRequest, Who
+from stead.domain.policies import Verdict
+from stead.domain.records import Actor, TemplateVersion
+from stead.domain.states import Transition
+from stead.services.core import SYSTEM, Change, Core
+from stead.store import groups, jobs, users, workspaces
+from stead.store.jobs import NewLine
+
+
+def describe(
+    *,
+    transition: Transition,
+    initiator_id: str,
+    owner_id: str,
+    template: str,
+    version: TemplateVersion,
+    workspace: str,
+    number: int,
+    parameters: Mapping[str, str],
+    reason: str,
+) -> BuildRequest:
+    """Within a transaction: the request as policies see it.
+
+    :param workspace: its name, which it may not have in the database yet.
+    """
+    masked = tuple(one.name for one in version.parameters if one.styling.get("mask_input"))
+    return BuildRequest(
+        transition=transition.value,
+        initiator=_who(initiator_id),
+        owner=_who(owner_id),
+        template=template,
+        version=version.name,
+        workspace=workspace,
+        number=number,
+        other_workspaces=workspaces.count_others(owner_id, workspace),
+        parameters={name: value for name, value in parameters.items() if name not in masked},
+        masked=masked,
+        reason=reason,
+    )
+
+
+def _who(user_id: str) -> Who:
+    if user_id == SYSTEM.user_id:
+        return Who(id=user_id, name=SYSTEM.username, roles=tuple(role.value for role in SYSTEM.roles))
+    found = users.by_id(user_id)
+    if found is None:
+        raise NotFound("There is no such user any more.")
+    roles = tuple(role.value for role in found.roles)
+    return Who(id=found.id, name=found.username, roles=roles, groups=groups.names_of(found.id))
+
+
+def judge_request(core: Core, actor: Actor, request: BuildRequest, workspace_id: str = "") -> Verdict:
+    """What the enabled policies say. Call it outside of any transaction: it waits for them.
+
+    :returns: a verdict without denials; its warnings are for :func:`warned`.
+    :raises PolicyDenied: one of them denies it. That is in the audit log then.
+    """
+    concerned = core.policies.concerned(request, "judge_request")
+    verdict = core.policies.judge(concerned, lambda policy: policy.judge_request(request))
+    if verdict.denials:
+        with core.change(actor) as change:
+            record_denial(change, request, verdict, workspace_id)
+    verdict.require()
+    return verdict
+
+
+def record_denial(change: Change, request: BuildRequest, verdict: Verdict, workspace_id: str, **more: str) -> None:
+    """Within a transaction: the audit row of a denial."""
+    change.record(
+        f"was denied a {request.transition}",
+        "workspace",
+        workspace_id,
+        f"{request.owner.name}/{request.workspace}",
+        after={
+            **more,
+            "template": request.template,
+            "version": request.version,
+            "policies": sorted({ruling.policy for ruling in verdict.denials}),
+            "findings": [str(ruling) for ruling in verdict.denials],
+        },
+    )
+
+
+def warned(change: Change, job_id: str, verdict: Verdict) -> None:
+    """Within the transaction that queues the build: what policies warn of begins its log."""
+    now = change.core.clock.now()
+    lines = [NewLine(now, "warn", "queued", text) for text in verdict.warnings]
+    if lines:
+        jobs.append_log(job_id, lines)

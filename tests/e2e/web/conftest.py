@@ -393,6 +393,12 @@ def named_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from serve_site(tmp_path_factory.mktemp("named"), host="localhost")
 
 
+@pytest.fixture(scope="module")
+def demanding_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that asks everybody for a second factor."""
+    yield from serve_site(tmp_path_factory.mktemp("demanding"), host="localhost", second_factor="required")
+
+
 @pytest.fixture
 def fresh_site(tmp_path: Path) -> Iterator[Site]:
     """A server that nobody has set up yet."""
@@ -406,10 +412,12 @@ def serve_site(
     identity: dict[str, dict[str, Any]] | None = None,
     plugins: PluginRegistry | None = None,
     host: str = "127.0.0.1",
+    second_factor: str = "optional",
 ) -> Iterator[Site]:
     port = free_port()
     url = f"http://{host}:{port}"
-    settings = load_settings({"data_dir": str(folder / "data"), "access_url": url}, environ={})
+    given = {"data_dir": str(folder / "data"), "access_url": url, "second_factor": second_factor}
+    settings = load_settings(given, environ={})
     settings = settings.model_copy(update={"identity": IdentitySettings(sections=identity or {})})
     core = open_core(settings, plugins=plugins)
     core.presence.serving = True

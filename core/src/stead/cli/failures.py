@@ -38,6 +38,7 @@ _BY_REASON = {
     "archive_invalid": Exit.USAGE,
     "archive_too_large": Exit.USAGE,
     "not_authenticated": Exit.NOT_SIGNED_IN,
+    "second_factor_missing": Exit.NOT_SIGNED_IN,
     "forbidden": Exit.NOT_SIGNED_IN,
     "not_found": Exit.NOT_FOUND,
     "policy_denied": Exit.NOT_SIGNED_IN,

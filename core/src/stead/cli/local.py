@@ -10,6 +10,7 @@ from stead.config import Settings
 from stead.domain.documents import to_json
 from stead.services import deployment, users
 from stead.services.core import SYSTEM, Core, close_core, open_core
+from stead.services.factors import manage
 from stead.services.policies.enabled import Policies
 from stead.services.signin import conversion
 from stead.services.signin.providers import Providers
@@ -35,6 +36,12 @@ def reset_password(settings: Settings, user: str, password: str) -> None:
     """Set another password for a user."""
     with _core(settings) as core:
         users.set_password(core, SYSTEM, user, None, password)
+
+
+def reset_factors(settings: Settings, user: str) -> int:
+    """Take a user's second factors away; returns how many there were."""
+    with _core(settings) as core:
+        return manage.reset(core, SYSTEM, user)
 
 
 def recover(settings: Settings, user: str, password: str) -> Any:

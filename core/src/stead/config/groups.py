@@ -107,6 +107,12 @@ class SecuritySettings(BaseModel):
         description="Who may sign in with a password that Stead itself keeps. Owners always may: it is the way in"
         " when an identity provider is not.",
     )
+    second_factor: Literal["optional", "administrators", "required"] = Field(
+        default="optional",
+        description="Who has to have a second factor beside a password of Stead's own: nobody, those with another role"
+        " than member, or everybody. Who has none sets one up after the password; until then their sessions and API"
+        " tokens open nothing.",
+    )
     sign_in_history: Duration = Field(
         default=30 * 86400.0, gt=0, description="How long the record of sign-in attempts is kept."
     )

@@ -9,6 +9,7 @@ from stead.api.errors import NotAuthenticated, RateLimited
 from stead.domain.records import Actor, User
 from stead.services import secrets, tokens
 from stead.services.core import SYSTEM, Core, new_id
+from stead.services.factors import demand
 from stead.store import credentials, resources, users, workspaces
 
 SEEN_EVERY = timedelta(minutes=1)  # how exact "last seen" and "last used" are
@@ -111,6 +112,8 @@ def actor_for_token(core: Core, token: str, address: str = "") -> Actor:
     if record.scope != tokens.SCOPE:
         # Templates and what runs in workspaces have it: an owner's roles must not be theirs.
         actor = replace(actor, roles=())
+    else:
+        _require_factor(core, user)
     if record.last_used_at is None or record.last_used_at < now - SEEN_EVERY:
         with core.database.write():
             credentials.touch_token(record.id, now)
@@ -154,6 +157,7 @@ def actor_for_session(core: Core, secret: str, address: str = "") -> Actor:
     with core.database.read():
         user = users.by_id(session.user_id)
     actor = _actor(user, address=address)
+    _require_factor(core, user)
     if session.last_used_at < now - SEEN_EVERY:
         with core.database.write():
             credentials.extend_session(session.id, now, now + timedelta(seconds=core.settings.session_lifetime))
@@ -230,6 +234,11 @@ def session_of(core: Core, secret: str) -> credentials.StoredSession:
     if session.expires_at <= core.clock.now():
         raise NotAuthenticated("Your session has ended.", remedy="Sign in again.")
     return session
+
+
+def _require_factor(core: Core, user: User | None) -> None:
+    if user is not None:
+        demand.require(core, user)
 
 
 def _actor(user: User | None, *, token_id: str | None = None, address: str = "") -> Actor:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from stead.services.core import Change
-from stead.store import credentials
+from stead.store import credentials, factors
 
 TOPIC = "rights"  # rights:USER_ID
 
 
 def end(change: Change, user_id: str) -> None:
-    """Within a transaction: every session and token of a user ends, and with them what they have open."""
+    """Within a transaction: every session, token and half sign-in of a user ends, and with them what they have open."""
     credentials.delete_sessions_of(user_id)
     credentials.delete_tokens_of(user_id)
+    factors.delete_steps_of(user_id)
     look_again(change, user_id)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 
 from stead.domain.records import Factor
-from stead.models import FactorRow, FactorStepRow, RecoveryCodeRow
+from stead.models import FactorRow, FactorStepRow, RecoveryCodeRow, UserRow
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,21 @@ def of(user_id: str) -> list[StoredFactor]:
     return [_stored(row) for row in rows]
 
 
+def has_one(user_id: str) -> bool:
+    return bool(FactorRow.select(FactorRow.id).where(FactorRow.user_id == user_id).limit(1).exists())
+
+
+def count_accounts() -> tuple[int, int]:
+    """Active accounts with a password of Stead's own: how many, and how many of them have no factor."""
+    local = UserRow.select(UserRow.id).where((UserRow.status == "active") & UserRow.password_hash.is_null(False))
+    without = local.where(UserRow.id.not_in(FactorRow.select(FactorRow.user_id)))
+    return int(local.count()), int(without.count())
+
+
+def delete_steps_of(user_id: str) -> None:
+    FactorStepRow.delete().where(FactorStepRow.user_id == user_id).execute()
+
+
 def by_credential(credential: str) -> StoredFactor | None:
     row = FactorRow.get_or_none(FactorRow.credential == credential)
     return _stored(row) if row else None
@@ -82,7 +97,7 @@ def delete(factor_id: str) -> None:
 def delete_all(user_id: str) -> int:
     """Factors, recovery codes and waiting steps of a user; returns how many factors there were."""
     replace_codes(user_id, ())
-    FactorStepRow.delete().where(FactorStepRow.user_id == user_id).execute()
+    delete_steps_of(user_id)
     return int(FactorRow.delete().where(FactorRow.user_id == user_id).execute())
 
 

@@ -63,6 +63,15 @@ def reset_password(settings: Settings, user: str, password_stdin: bool) -> None:
     show({"user": user}, lambda: f"The password of {user} is set.")
 
 
+@server.command("reset-factors")
+@click.argument("user")
+@click.pass_obj
+def reset_factors(settings: Settings, user: str) -> None:
+    """Take away a user's second factors in the database of this machine, when no administrator can."""
+    removed = import_module("stead.cli.local").reset_factors(settings, user)
+    show({"removed": removed}, lambda: f"Removed {removed} of {user}.")
+
+
 @server.command("recover")
 @click.argument("user")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")

@@ -6,12 +6,12 @@ import base64
 import secrets as random
 from dataclasses import dataclass, field
 
-from stead.api.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from stead.api.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Factor, User
 from stead.services import authentication, users
 from stead.services.core import Change, Core, new_id
-from stead.services.factors import codes, passkeys, steps
+from stead.services.factors import codes, demand, passkeys, steps
 from stead.services.factors.second import CHALLENGE_BYTES, PASSKEY, TOTP
 from stead.services.factors.steps import Purpose
 from stead.store import factors as store
@@ -79,7 +79,7 @@ def confirm_totp(core: Core, actor: Actor, step_secret: str, code: str, name: st
     """The device has shown its first code."""
     step = steps.look(core, Purpose.ADD_TOTP, step_secret)
     _own(step, actor)
-    name = _name(name, "Authenticator")
+    name = check_name(name, "Authenticator")
     steps.count_try(core, step)
     at = core.clock.now()
     counter = codes.matching_step(step.content["secret"], code, at, after=0)
@@ -110,7 +110,7 @@ def confirm_passkey(core: Core, actor: Actor, step_secret: str, answer: str, nam
     """The browser has made a passkey."""
     step = steps.look(core, Purpose.ADD_PASSKEY, step_secret)
     _own(step, actor)
-    name = _name(name, "Passkey")
+    name = check_name(name, "Passkey")
     steps.count_try(core, step)
     made = passkeys.added(core, answer, base64.b64decode(step.content["challenge"]))
     steps.finish(core, step)
@@ -131,6 +131,10 @@ def remove(core: Core, actor: Actor, factor_id: str, password: str) -> None:
         found = next((one.factor for one in mine if one.factor.id == factor_id), None)
         if found is None:
             raise NotFound("There is no such second factor.")
+        if len(mine) == 1 and demand.demanded(core, user):
+            raise Conflict(
+                "This is your last second factor, and this deployment asks for one.", remedy="Add another one first."
+            )
         store.delete(found.id)
         if len(mine) == 1:
             store.delete_all(user.id)
@@ -151,9 +155,17 @@ def new_recovery_codes(core: Core, actor: Actor, password: str) -> tuple[str, ..
 
 
 def reset(core: Core, actor: Actor, ref: str) -> int:
-    """Take all of somebody's away, who has lost them; returns how many there were."""
+    """Take all of somebody's away, who has lost them; returns how many there were.
+
+    :raises Forbidden: one's own, which take the password: whoever finds an open session must not get rid of them.
+    """
     user = users.get(core, actor, ref)
     users.require_any(actor, rbac.Action.UPDATE)
+    if user.id == actor.user_id:
+        raise Forbidden(
+            "Your own second factors are removed with your password.",
+            remedy="Remove them in your settings, or ask another administrator.",
+        )
     with core.change(actor) as change:
         user = users.held(core, actor, user)
         count = store.delete_all(user.id)
@@ -163,20 +175,21 @@ def reset(core: Core, actor: Actor, ref: str) -> int:
 
 
 def _insert(core: Core, actor: Actor, stored: store.StoredFactor) -> Added:
-    made: tuple[str, ...] = ()
     with core.change(actor) as change:
         core.database.lock("users")
-        if not store.insert(stored):
-            raise Conflict("This passkey is in use already.", field="passkey", remedy="Choose another one.")
-        if not store.codes_left(actor.user_id):
-            made = codes.new_recovery_codes()
-            store.replace_codes(actor.user_id, codes.digests(made))
-        _note(change, actor, stored.factor)
-    return Added(stored.factor, made)
+        return Added(stored.factor, add(change, actor, stored))
 
 
-def _note(change: Change, actor: Actor, factor: Factor) -> None:
-    change.record("added second factor", "user", actor.user_id, actor.username, after=_audited(factor))
+def add(change: Change, actor: Actor, stored: store.StoredFactor) -> tuple[str, ...]:
+    """Within a transaction that holds the lock ``users``: keep it; returns the recovery codes that were made for it."""
+    made: tuple[str, ...] = ()
+    if not store.insert(stored):
+        raise Conflict("This passkey is in use already.", field="passkey", remedy="Choose another one.")
+    if not store.codes_left(actor.user_id):
+        made = codes.new_recovery_codes()
+        store.replace_codes(actor.user_id, codes.digests(made))
+    change.record("added second factor", "user", actor.user_id, actor.username, after=_audited(stored.factor))
+    return made
 
 
 def _audited(factor: Factor) -> dict[str, object]:
@@ -213,5 +226,6 @@ def _own(step: steps.Step, actor: Actor) -> None:
         raise NotAuthenticated("This took too long, or was done already.", remedy="Begin again.")
 
 
-def _name(name: str, otherwise: str) -> str:
+def check_name(name: str, otherwise: str) -> str:
+    """A factor's name, or what it is called otherwise."""
     return names.check_text(name.strip() or otherwise, "name", LONGEST_NAME)

@@ -64,7 +64,7 @@ def waiting(core: Core, secret: str | None) -> Waiting:
     :raises NotAuthenticated: nobody, any more.
     """
     step = steps.look(core, Purpose.SIGN_IN, secret)
-    user = _user(core, step.user_id)
+    user = user_behind(core, step.user_id)
     kinds = kinds_of(core, user)
     usable = PASSKEY in kinds and not passkeys.site(core).why_not
     options = passkeys.options_to_show(core, user.id, _challenge(step)) if usable else ""
@@ -74,7 +74,7 @@ def waiting(core: Core, secret: str | None) -> Waiting:
 def answer_code(core: Core, secret: str | None, code: str, source: Source) -> Proof:
     """Somebody waits, and gives a code of their device or a recovery code."""
     step = steps.look(core, Purpose.SIGN_IN, secret)
-    user = _user(core, step.user_id)
+    user = user_behind(core, step.user_id)
     steps.count_try(core, step)
     check_code(core, user, code, source)
     steps.finish(core, step)
@@ -101,7 +101,7 @@ def check_code(core: Core, user: User, code: str, source: Source) -> None:
 def answer_passkey(core: Core, secret: str | None, answer: str, source: Source) -> Proof:
     """Somebody waits, and shows one of their passkeys."""
     step = steps.look(core, Purpose.SIGN_IN, secret)
-    user = _user(core, step.user_id)
+    user = user_behind(core, step.user_id)
     steps.count_try(core, step)
     trace = Trace(core.clock.monotonic)
     authentication.slow_down(core, _account(user), source.address)
@@ -136,7 +136,7 @@ def finish_passkey(core: Core, secret: str | None, answer: str, source: Source) 
     user: User | None = None
     try:
         stored = _passkey(core, answer, None)
-        user = _user(core, stored.factor.user_id)
+        user = user_behind(core, stored.factor.user_id)
         if user.provider or not passwords.may_use(core, user):
             raise NotAuthenticated(passkeys.REFUSED)
         passkeys.shown(core, stored, answer, _challenge(step), sole=True)
@@ -169,7 +169,8 @@ def _passkey(core: Core, answer: str, user_id: str | None) -> store.StoredFactor
     return stored
 
 
-def _user(core: Core, user_id: str | None) -> User:
+def user_behind(core: Core, user_id: str | None) -> User:
+    """The account of a step, while it can be used."""
     with core.database.read():
         user = users.by_id(user_id) if user_id else None
     if user is None or user.status != "active":

@@ -28,6 +28,7 @@ class Purpose(StrEnum):
     PASSKEY = "passkey"
     ADD_TOTP = "add-totp"
     ADD_PASSKEY = "add-passkey"
+    ENROL = "enrol"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Step:
     content: Mapping[str, str] = field(repr=False)
 
 
-def begin(core: Core, purpose: Purpose, user_id: str | None, content: Mapping[str, str]) -> str:
+def begin(
+    core: Core, purpose: Purpose, user_id: str | None, content: Mapping[str, str], *, life: timedelta = LIFE
+) -> str:
     """Let somebody wait; returns the secret for their browser.
 
     :raises RateLimited: too many wait already.
@@ -45,7 +48,7 @@ def begin(core: Core, purpose: Purpose, user_id: str | None, content: Mapping[st
     now, step_id = core.clock.now(), new_id()
     secret, digest = secrets.make(step_id)
     sealed = core.keyring.seal(_seal(step_id), json.dumps(dict(content)).encode())
-    waiting = store.StoredStep(step_id, purpose.value, digest, user_id, sealed, 0, now, now + LIFE)
+    waiting = store.StoredStep(step_id, purpose.value, digest, user_id, sealed, 0, now, now + life)
     with core.database.write():
         store.delete_expired(now)
         if store.waiting(user_id, purpose.value) >= (MOST_STRANGERS if user_id is None else MOST_WAITING):

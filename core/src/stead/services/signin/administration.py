@@ -13,6 +13,7 @@ from stead.services.signin import accounts, flow, record
 from stead.services.signin.flow import Tested
 from stead.services.signin.providers import Configured
 from stead.services.users import page_bounds
+from stead.store import factors as factor_store
 from stead.store import groups as group_store
 from stead.store import signin as store
 
@@ -40,6 +41,15 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True)
+class SecondFactors:
+    """Who has to have one, how many accounts with a password there are, and how many of them have none."""
+
+    demanded: str
+    accounts: int
+    without: int
+
+
+@dataclass(frozen=True)
 class Check:
     """Whether a provider answers, and what to do about it."""
 
@@ -62,6 +72,14 @@ def providers(core: Core, actor: Actor) -> tuple[ProviderStatus, ...]:
     with core.database.read():
         counts = store.count_links()
     return tuple(_status(core, one, counts.get(one.name, 0)) for one in core.identity)
+
+
+def second_factors(core: Core, actor: Actor) -> SecondFactors:
+    """How the deployment stands, for whoever thinks of demanding them."""
+    rbac.require(actor, rbac.Resource.DEPLOYMENT, rbac.Action.READ)
+    with core.database.read():
+        accounts_, without = factor_store.count_accounts()
+    return SecondFactors(core.settings.second_factor, accounts_, without)
 
 
 def provider(core: Core, actor: Actor, name: str) -> ProviderStatus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from datetime import timedelta
 from urllib.parse import quote
 
 import segno
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import NotAuthenticated, SteadError
 from stead.services import users
-from stead.services.factors import manage, passkeys, second
+from stead.services.factors import demand, enrolment, manage, passkeys, second
 from stead.services.factors.steps import LIFE
 from stead.services.signin.proof import Proof
 from stead.services.signin.record import Source
@@ -28,21 +29,29 @@ blueprint = Blueprint("factors", __name__)
 
 STEP_COOKIE = "stead_step"
 FACTOR_PATH = "/login/factor"
+ENROL_PATH = "/login/enrol"
 PASSKEY_PATH = "/login/passkey"
 SETTINGS_PATH = "/settings/security"
 
 
 def enter(proof: Proof, next_path: str) -> BaseResponse:
     """Go on after a password: to the page that was wanted, or first to the second step."""
-    if second.needed(current_core(), proof):
-        response = redirect(
-            f"{FACTOR_PATH}?next={quote(next_path, safe='/')}" if next_path != "/" else FACTOR_PATH, 303
-        )
-        _set_step(response, second.wait(current_core(), proof))
+    core = current_core()
+    if second.needed(core, proof):
+        response = redirect(_and_then(FACTOR_PATH, next_path), 303)
+        _set_step(response, second.wait(core, proof))
+        return response
+    if demand.missing(core, proof.user):
+        response = redirect(_and_then(ENROL_PATH, next_path), 303)
+        _set_step(response, enrolment.begin(core, proof), enrolment.LIFE)
         return response
     response = redirect(next_path, 303)
     sign_in(response, proof)
     return response
+
+
+def _and_then(path: str, next_path: str) -> str:
+    return f"{path}?next={quote(next_path, safe='/')}" if next_path != "/" else path
 
 
 @blueprint.get(FACTOR_PATH)
@@ -61,6 +70,29 @@ def answer() -> BaseResponse:
     except SteadError as error:
         return _factor_page(form, problem_in(error), status_of(error))
     return _signed_in(proof)
+
+
+@blueprint.get(ENROL_PATH)
+def enrol() -> BaseResponse:
+    """Whoever has to have a second factor sets it up here: nothing else is open to them."""
+    return _enrol_page(request.args, {})
+
+
+@blueprint.post(ENROL_PATH)
+def finish_enrolment() -> BaseResponse:
+    form, core, step = request.form, current_core(), request.cookies.get(STEP_COOKIE)
+    name, where = form.get("name", ""), client_address()
+    try:
+        if form.get("answer"):
+            done = enrolment.confirm_passkey(core, step, form["answer"], name, where)
+        else:
+            done = enrolment.confirm_totp(core, step, form.get("code", ""), name, where)
+    except SteadError as error:
+        return _enrol_page(form, problem_in(error), status_of(error))
+    response = page("session/enrolled.html", done=done, next=safe_return_path(form.get("next")))
+    sign_in(response, done.proof)
+    _drop_step(response)
+    return response
 
 
 @blueprint.post(f"{PASSKEY_PATH}/options")
@@ -175,18 +207,39 @@ def _factor_page(form: Mapping[str, str], problems: Mapping[str, str], status: i
     )
 
 
+def _enrol_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> BaseResponse:
+    try:
+        waiting = enrolment.waiting(current_core(), request.cookies.get(STEP_COOKIE))
+    except NotAuthenticated as error:
+        return redirect_saying(LOGIN_PATH, problems.get("", "") or str(error))
+    return page(
+        "session/enrol.html",
+        status,
+        waiting=waiting,
+        qr=_qr(waiting.uri),
+        form=form,
+        problems=problems,
+        no_passkeys=passkeys.site(current_core()).why_not,
+        next=safe_return_path(form.get("next")),
+    )
+
+
 def _signed_in(proof: Proof) -> BaseResponse:
     response = redirect(safe_return_path(request.form.get("next")), 303)
     sign_in(response, proof)
-    response.delete_cookie(STEP_COOKIE, path=LOGIN_PATH, httponly=True, samesite="Strict", secure=is_secure())
+    _drop_step(response)
     return response
 
 
-def _set_step(response: BaseResponse, secret: str) -> None:
+def _drop_step(response: BaseResponse) -> None:
+    response.delete_cookie(STEP_COOKIE, path=LOGIN_PATH, httponly=True, samesite="Strict", secure=is_secure())
+
+
+def _set_step(response: BaseResponse, secret: str, life: timedelta = LIFE) -> None:
     response.set_cookie(
         STEP_COOKIE,
         secret,
-        max_age=int(LIFE.total_seconds()),
+        max_age=int(life.total_seconds()),
         httponly=True,
         samesite="Strict",
         secure=is_secure(),

@@ -22,7 +22,12 @@ blueprint = Blueprint("identity", __name__)
 @blueprint.get("/identity")
 @login_required
 def index() -> Response:
-    return page("identity/list.html", providers=administration.providers(current_core(), current_actor()))
+    core, actor = current_core(), current_actor()
+    return page(
+        "identity/list.html",
+        providers=administration.providers(core, actor),
+        factors=administration.second_factors(core, actor),
+    )
 
 
 @blueprint.get("/identity/attempts")

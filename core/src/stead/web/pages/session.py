@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, g, redirect, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited, SteadError, Unavailable
 from stead.domain.names import SHORTEST_PASSWORD
 from stead.services import deployment
-from stead.services.factors import passkeys
+from stead.services.factors import demand, passkeys
 from stead.services.signin import leaving, passwords
 from stead.services.signin.proof import Proof
 from stead.services.signin.record import Source
-from stead.web.auth import LOGIN_PATH, safe_return_path, session_secret, sign_in, sign_out
+from stead.web.auth import LOGIN_PATH, safe_return_path, session_secret, sign_out
 from stead.web.context import client_address, current_core
 from stead.web.failures import status_of
 from stead.web.pages import factors
@@ -59,9 +59,7 @@ def create_owner() -> BaseResponse:
         )
     except SteadError as error:
         return _setup_page(form, problem_in(error), status_of(error))
-    response = redirect("/templates/new", 303)
-    sign_in(response, Proof(user))
-    return response
+    return factors.enter(Proof(user), "/templates/new")
 
 
 def _setup_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
@@ -74,7 +72,9 @@ def login() -> BaseResponse:
         return redirect(SETUP_PATH)
     if current_user.is_authenticated:
         return redirect(safe_return_path(request.args.get("next")))
-    return _login_page(request.args, {})
+    # Whoever has a session and no second factor is told why they are here.
+    held = g.get("authentication_error")
+    return _login_page(request.args, {}, why=str(held) if isinstance(held, demand.SecondFactorMissing) else "")
 
 
 @blueprint.post(LOGIN_PATH)
@@ -93,7 +93,7 @@ def check_password() -> BaseResponse:
     return factors.enter(proof, safe_return_path(form.get("next")))
 
 
-def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
+def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200, why: str = "") -> Response:
     core = current_core()
     takers = passwords.takers(core)
     pages = [one for one in core.identity if one.redirect is not None]
@@ -104,10 +104,11 @@ def _login_page(form: Mapping[str, str], problems: Mapping[str, str], status: in
         status,
         form=form,
         problems=problems,
+        why=why,
         pages=pages,
         takers=takers,
         local=local,
-        shown=bool(takers or everyone or not pages or problems or form.get("login")),
+        shown=bool(takers or everyone or not pages or problems or why or form.get("login")),
         next=safe_return_path(form.get("next")),
         passkeys=local and not passkeys.site(core).why_not,
     )

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from stead.domain.records import Page, User
 from stead.domain.states import Role
 from stead.services import authentication, deployment, tokens, users
-from stead.services.factors import second
+from stead.services.factors import demand, second
 from stead.services.signin import passwords
 from stead.services.signin.proof import Proof
 from stead.services.signin.record import Source
@@ -40,7 +40,9 @@ class Login(Input):
     """``login`` is a username or an e-mail address; ``client`` names the token that is made.
 
     ``provider`` is the identity provider to ask alone; ``local`` asks none. ``code`` is of an account's second factor,
-    or a recovery code: without one that needs it, the answer is 401 with the reason ``second_factor_required``.
+    or a recovery code: without one that needs it, the answer is 401 with the reason ``second_factor_required``. Where
+    the deployment asks for a second factor and the account has none, the reason is ``second_factor_missing``: it is
+    added in a browser.
     """
 
     login: Annotated[str, Field(min_length=1, max_length=254)]
@@ -114,6 +116,7 @@ def login(body: Login) -> LoggedIn:
                 remedy="Send a code of the authenticator, or a recovery code.",
             )
         second.check_code(core, proof.user, body.code, where)
+    demand.require(core, proof.user)
     return logged_in(proof, body.client)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
+from stead.api.policies import BuildRequest
 from stead.domain import parameters as rules
 from stead.domain import rbac
 from stead.domain.records import Actor, Build, Job, LogLine, Page, Template, TemplateVersion, Workspace
@@ -12,6 +15,7 @@ from stead.domain.states import BuildStatus, JobKind, Role, Transition
 from stead.domain.transitions import ACTIVE, ENDED, advance_build
 from stead.services import live, lookup, states
 from stead.services.core import Change, Core, new_id
+from stead.services.policies.requests import describe, judge_request
 from stead.services.users import page_bounds
 from stead.store import jobs, templates
 from stead.store import workspaces as store
@@ -56,8 +60,12 @@ def queue(
     owner_id: str,
     reason: str,
     orphan: bool = False,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """Within a transaction: write the build and its job, and say that there is work. Returns the build's id."""
+    """Within a transaction: write the build and its job, and say that there is work. Returns the build's id.
+
+    :param warnings: of policies; the build's log begins with them.
+    """
     now = change.core.clock.now()
     job = Job(new_id(), JobKind.BUILD, BuildStatus.PENDING, "queued", now)
     build = store.NewBuild(
@@ -75,6 +83,8 @@ def queue(
     )
     jobs.insert(job, change.actor.user_id)
     store.insert_build(build)
+    if warnings:
+        jobs.append_log(job.id, [jobs.NewLine(now, "warn", "queued", text) for text in warnings])
     change.announce("jobs", kind=job.kind.value)
     announce(change, workspace_id, owner_id)
     return build.id
@@ -108,36 +118,89 @@ def create(
     rbac.require(actor, rbac.Resource.WORKSPACE, action, found.owner_id)
     if orphan and (transition is not Transition.DELETE or Role.OWNER not in actor.roles):
         raise Forbidden("Only an owner may delete a workspace without destroying its resources.")
+    ask = _Ask(actor, found.id, transition, parameters or {}, version, reason)
+    # The start that follows the stop of a restart is judged before anything stops.
+    asked = (ask, replace(ask, transition=Transition.START)) if reason == RESTART else (ask,)
+    judged = [judge_request(core, actor, partial(_request, one), found.id) for one in asked]
     with core.change(actor) as change:
         store.lock(found.id)
-        now = store.by_id(found.id)
-        if now is None:
-            raise NotFound(f"There is no workspace {workspace}.")
-        _refuse_busy(now)
-        template = templates.by_id(now.template_id)
-        if template is None:
-            raise NotFound(f"The template of {now.name} is gone.")
-        chosen = _version(template, now, version)
-        values = _values(transition, chosen, now, parameters or {})
+        plan = _resolve(ask)
+        for one, before in zip(asked, judged, strict=True):
+            before.hold(core, partial(_request, one))
+        now = plan.workspace
         build_id = queue(
             change,
             now.id,
             now.latest_build.number + 1,
             transition,
-            chosen.id,
-            values,
+            plan.version.id,
+            plan.values,
             owner_id=now.owner_id,
             reason=reason,
             orphan=orphan,
+            warnings=[text for one in judged for text in one.verdict.warnings],
         )
         change.record(
             {"start": "started", "stop": "stopped", "delete": "asked to delete"}[transition.value],
             "workspace",
             now.id,
             f"{now.owner}/{now.name}",
-            after={"build": build_id, "version": chosen.name, "reason": reason},
+            after={"build": build_id, "version": plan.version.name, "reason": reason},
         )
     return get(core, actor, build_id)
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """What somebody wants done with a workspace."""
+
+    actor: Actor
+    workspace_id: str
+    transition: Transition
+    given: Mapping[str, str]
+    version: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    """What that comes down to, as things stand."""
+
+    workspace: Workspace
+    version: TemplateVersion
+    values: dict[str, str]
+
+
+def _request(ask: _Ask) -> BuildRequest:
+    """Within a transaction: what policies are told."""
+    found = _resolve(ask)
+    return describe(
+        transition=ask.transition,
+        initiator_id=ask.actor.user_id,
+        owner_id=found.workspace.owner_id,
+        template=found.workspace.template,
+        version=found.version,
+        workspace=found.workspace.name,
+        number=found.workspace.latest_build.number + 1,
+        parameters=found.values,
+        reason=ask.reason,
+    )
+
+
+def _resolve(ask: _Ask) -> _Resolved:
+    """Within a transaction.
+
+    :raises Conflict: a build of the workspace is waiting or running.
+    """
+    now = store.by_id(ask.workspace_id)
+    if now is None:
+        raise NotFound("There is no such workspace.")
+    _refuse_busy(now)
+    template = templates.by_id(now.template_id)
+    if template is None:
+        raise NotFound(f"The template of {now.name} is gone.")
+    chosen = _version(template, now, ask.version)
+    return _Resolved(now, chosen, _values(ask.transition, chosen, now, ask.given))
 
 
 RESTART = "restart"

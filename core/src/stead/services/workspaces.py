@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stead.api.errors import Conflict, InvalidInput, NotFound
+from stead.api.policies import BuildRequest
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Agent, Page, TemplateVersion, Workspace
 from stead.domain.states import BuildStatus, Transition, WorkspaceStatus
 from stead.services import builds, live, lookup, templates, users
 from stead.services.core import Core, new_id
+from stead.services.policies.requests import describe, judge_request
 from stead.services.users import page_bounds
 from stead.store import templates as template_store
 from stead.store import workspaces as store
@@ -41,10 +43,9 @@ def create(
         raise NotFound(f"There is no user {owner}.")
     now = core.clock.now()
     new = store.NewWorkspace(new_id(), names.check_workspace_name(name), person.id, found.id, now)
-    with core.change(actor) as change:
-        core.database.lock(f"template:{found.id}")
-        if template_store.by_ref(found.id) is None:
-            raise NotFound(f"There is no template {template}.")
+
+    def first() -> _First:
+        """Within a transaction: what the first build comes down to, as things stand."""
         if store.name_taken(person.id, new.name):
             raise Conflict(
                 f"{person.username} has a workspace named {new.name} already.",
@@ -53,19 +54,61 @@ def create(
             )
         chosen = builds.choose_version(found, version)
         values = builds.resolve_parameters(chosen, parameters or {}, None, _preset(chosen, preset))
+        return _First(actor, found.name, new, chosen, values)
+
+    judged = judge_request(core, actor, lambda: first().request, new.id)
+    with core.change(actor) as change:
+        core.database.lock(f"template:{found.id}")
+        if template_store.by_ref(found.id) is None:
+            raise NotFound(f"There is no template {template}.")
+        made = first()
+        judged.hold(core, lambda: made.request)
         store.insert(new)
         build = builds.queue(
-            change, new.id, 1, Transition.START, chosen.id, values, owner_id=person.id, reason="initiator"
+            change,
+            new.id,
+            1,
+            Transition.START,
+            made.version.id,
+            made.values,
+            owner_id=person.id,
+            reason="initiator",
+            warnings=judged.verdict.warnings,
         )
         change.record(
             "created",
             "workspace",
             new.id,
             f"{person.username}/{new.name}",
-            after={"template": found.name, "version": chosen.name, "build": build},
+            after={"template": found.name, "version": made.version.name, "build": build},
         )
         change.event("workspace.created", id=new.id, name=new.name, owner=person.username)
     return get(core, actor, new.id)
+
+
+@dataclass(frozen=True)
+class _First:
+    """The build that makes a workspace."""
+
+    actor: Actor
+    template: str
+    workspace: store.NewWorkspace
+    version: TemplateVersion
+    values: dict[str, str]
+
+    @property
+    def request(self) -> BuildRequest:
+        return describe(
+            transition=Transition.START,
+            initiator_id=self.actor.user_id,
+            owner_id=self.workspace.owner_id,
+            template=self.template,
+            version=self.version,
+            workspace=self.workspace.name,
+            number=1,
+            parameters=self.values,
+            reason="initiator",
+        )
 
 
 def _preset(version: TemplateVersion, name: str | None) -> Mapping[str, str]:

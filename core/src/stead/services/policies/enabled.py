@@ -63,10 +63,14 @@ class EnabledPolicy:
         """Whether it has a say in this."""
         patterns = self.settings.templates
         return (
-            getattr(type(self.policy), method, None) is not getattr(Policy, method)
+            self.judges(method)
             and request.transition in self.spec.transitions
             and (not patterns or any(fnmatchcase(request.template, pattern) for pattern in patterns))
         )
+
+    def judges(self, method: str) -> bool:
+        """Whether it overrides this method of :class:`Policy`."""
+        return getattr(type(self.policy), method) is not getattr(Policy, method)
 
     def begin(self, question: Question) -> Callable[[], tuple[Ruling, ...]]:
         """Ask it in another thread; what is returned waits for the answer, and never raises."""
@@ -150,6 +154,9 @@ class Policies:
     def concerned(self, request: BuildRequest, method: str) -> list[EnabledPolicy]:
         """Those that have a say."""
         return [policy for policy in self if policy.concerns(request, method)]
+
+    def any_judges(self, method: str) -> bool:
+        return any(policy.judges(method) for policy in self)
 
     @staticmethod
     def judge(concerned: Iterable[EnabledPolicy], question: Question) -> Verdict:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from stead.api.errors import NotFound
+from stead.api.errors import Conflict, NotFound
 from stead.api.policies import BuildRequest, Who
 from stead.domain.policies import Verdict
 from stead.domain.records import Actor, TemplateVersion
 from stead.domain.states import Transition
 from stead.services.core import SYSTEM, Change, Core
-from stead.store import groups, jobs, users, workspaces
-from stead.store.jobs import NewLine
+from stead.store import groups, users, workspaces
 
 
 def describe(
@@ -56,19 +56,46 @@ def _who(user_id: str) -> Who:
     return Who(id=found.id, name=found.username, roles=roles, groups=groups.names_of(found.id))
 
 
-def judge_request(core: Core, actor: Actor, request: BuildRequest, workspace_id: str = "") -> Verdict:
+@dataclass(frozen=True)
+class Judged:
+    """Requests that no policy denies; ``None`` where none was asked."""
+
+    request: BuildRequest | None = None
+    verdict: Verdict = field(default_factory=Verdict)
+
+    def hold(self, core: Core, describe: Callable[[], BuildRequest]) -> None:
+        """Within the transaction that writes the build: nothing, if what was judged is what is written.
+
+        :raises Conflict: something that policies look at has changed meanwhile.
+        """
+        if self.request is None:
+            return
+        core.database.lock(f"workspaces of {self.request.owner.id}")
+        if describe() != self.request:
+            raise Conflict(
+                "Something changed while policies judged this: another build, another workspace or the account.",
+                remedy="Try again.",
+            )
+
+
+def judge_request(core: Core, actor: Actor, describe: Callable[[], BuildRequest], workspace_id: str = "") -> Judged:
     """What the enabled policies say. Call it outside of any transaction: it waits for them.
 
-    :returns: a verdict without denials; its warnings are for :func:`warned`.
+    :param describe: makes the request; called within a transaction.
+    :returns: what to hold on to; the warnings in it begin the build's log.
     :raises PolicyDenied: one of them denies it. That is in the audit log then.
     """
+    if not core.policies.any_judges("judge_request"):
+        return Judged()
+    with core.database.read():
+        request = describe()
     concerned = core.policies.concerned(request, "judge_request")
     verdict = core.policies.judge(concerned, lambda policy: policy.judge_request(request))
     if verdict.denials:
         with core.change(actor) as change:
             record_denial(change, request, verdict, workspace_id)
     verdict.require()
-    return verdict
+    return Judged(request if concerned else None, verdict)
 
 
 def record_denial(change: Change, request: BuildRequest, verdict: Verdict, workspace_id: str, **more: str) -> None:
@@ -86,11 +113,3 @@ def record_denial(change: Change, request: BuildRequest, verdict: Verdict, works
             "findings": [str(ruling) for ruling in verdict.denials],
         },
     )
-
-
-def warned(change: Change, job_id: str, verdict: Verdict) -> None:
-    """Within the transaction that queues the build: what policies warn of begins its log."""
-    now = change.core.clock.now()
-    lines = [NewLine(now, "warn", "queued", text) for text in verdict.warnings]
-    if lines:
-        jobs.append_log(job_id, lines)

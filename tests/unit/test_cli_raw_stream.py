@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import socket
 import ssl
 import threading
@@ -221,3 +223,52 @@ def test_over_tls_the_same_bytes_pass(tmp_path: Path, monkeypatch: pytest.Monkey
         os.close(carried.into)
     assert got == [content]
     assert b"".join(received) == content
+
+
+def test_a_server_that_does_not_read_never_blocks_who_writes_without_waiting() -> None:
+    """OpenSSH has to go on reading when it cannot write: else both directions wait for each other for ever."""
+    filled, finished = threading.Event(), threading.Event()
+
+    def handle(connection: socket.socket, head: bytes) -> None:
+        del head
+        connection.sendall(SWITCHED)
+        finished.wait(30)
+
+    with serving(handle) as url:
+        carried = Carried(open_stream(url, "secret", "/stream"))
+        os.set_blocking(carried.into, False)
+
+        def fill() -> None:
+            poller = select.poll()
+            poller.register(carried.into, select.POLLOUT)
+            while poller.poll(1000):
+                with contextlib.suppress(BlockingIOError):
+                    os.write(carried.into, bytes(1 << 20))
+            with contextlib.suppress(BlockingIOError):
+                os.write(carried.into, bytes(1 << 20))
+            filled.set()
+
+        threading.Thread(target=fill, daemon=True).start()
+        assert filled.wait(20)
+        finished.set()
+        os.close(carried.into)
+        os.close(carried.out)
+        carried.finish()
+
+
+def test_files_are_carried_where_no_pipe_is(tmp_path: Path) -> None:
+    content = os.urandom(1024 * 1024 + 7)
+    (tmp_path / "source").write_bytes(content)
+    heard: list[bytes] = []
+
+    def handle(connection: socket.socket, head: bytes) -> None:
+        del head
+        connection.sendall(SWITCHED)
+        while data := connection.recv(1 << 20):
+            heard.append(data)
+        connection.sendall(b"".join(heard))
+
+    with serving(handle) as url, (tmp_path / "source").open("rb") as source, (tmp_path / "sink").open("wb") as sink:
+        carry(open_stream(url, "secret", "/stream"), source.fileno(), sink.fileno())
+    assert b"".join(heard) == content
+    assert (tmp_path / "sink").read_bytes() == content

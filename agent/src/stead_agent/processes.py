@@ -18,8 +18,6 @@ from stead_agent.errors import SpawnError
 from stead_agent.oom import protection
 from stead_agent.tasks import settle
 
-PIPE_SIZE = 1024 * 1024
-
 
 @dataclass(eq=False)
 class Spawned:
@@ -185,14 +183,12 @@ def _take_terminal() -> None:
 
 
 def _own(pipe: object) -> int:
-    """Take a pipe's descriptor away from its file object, big and non-blocking."""
+    """Take a pipe's descriptor away from its file object, non-blocking."""
     if pipe is None:
         return -1
     fd = os.dup(pipe.fileno())  # type: ignore[attr-defined]
     pipe.close()  # type: ignore[attr-defined]
     os.set_blocking(fd, False)
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     return fd
 
 

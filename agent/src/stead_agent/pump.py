@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
 
 CHUNK = 256 * 1024
 HIGH_WATER = 1024 * 1024
+USUAL_PIPE = 64 * 1024
+WIDE_PIPE = 1024 * 1024
+
+
+def widen(fd: int) -> None:
+    """Give a pipe that has run full the room that spares wake-ups.
+
+    Not from the start: a user has 64 MB for all pipes on a machine, and beyond that each new one, of whatever
+    process, gets next to nothing.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, WIDE_PIPE)
 
 
 class FdReader:
@@ -23,6 +37,7 @@ class FdReader:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._reading = False
+        self._widened = False
         self._finish_when_empty = False
         self.ended = False
 
@@ -58,6 +73,9 @@ class FdReader:
         except OSError:
             data = b""
         if data:
+            if not self._widened and len(data) >= USUAL_PIPE:
+                self._widened = True
+                widen(self._fd)
             self._on_data(data)
         elif not self.ended:
             self.close()
@@ -75,6 +93,7 @@ class FdWriter:
         self._waiting: deque[memoryview] = deque()
         self._size = 0
         self._paused = False
+        self._widened = False
         self._close_when_empty = False
         self.closed = False
 
@@ -84,6 +103,10 @@ class FdWriter:
         rest = memoryview(data)
         if not self._waiting:
             rest = rest[self._write(rest) :]
+            if rest and not self._widened and not self.closed:
+                self._widened = True
+                widen(self._fd)
+                rest = rest[self._write(rest) :]
         if rest and not self.closed:
             if not self._waiting:
                 self._loop.add_writer(self._fd, self._writable)

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 from _thread import allocate_lock, start_new_thread
+from errno import EINVAL
 
 from stead.cli.failures import Unreachable
 
@@ -37,7 +38,7 @@ class RawPump:
 
         :raises Unreachable: the connection broke.
         """
-        self.sock.settimeout(None)
+        self.sock.setblocking(False)
         _keep_alive(self.sock)
         for end in (self.source, self.sink):
             os.set_blocking(end, True)
@@ -57,7 +58,7 @@ class RawPump:
     def _download(self) -> None:
         try:
             _write_all(self.sink, self._received)
-            _copy(self.sock.fileno(), self.sink)
+            self._move(self.sock.fileno(), self.sink, select.POLLIN)
         except BrokenPipeError:
             # Whoever reads has gone, as OpenSSH does when it is done: nothing is left to be moved.
             self._leave()
@@ -67,7 +68,7 @@ class RawPump:
 
     def _upload(self) -> None:
         try:
-            _copy(self.source, self.sock.fileno())
+            self._move(self.source, self.sock.fileno(), select.POLLOUT)
             self.sock.shutdown(socket.SHUT_WR)
             self._watch_reader()
         except OSError:
@@ -75,6 +76,28 @@ class RawPump:
             pass
         finally:
             self._uploaded.release()
+
+    def _move(self, source: int, sink: int, interest: int) -> None:
+        """Until ``source`` ends: within the kernel where both ends can, else with a copy.
+
+        The socket does not block, as the kernel holds the lock of a pipe while it moves bytes between the two:
+        whoever has the other end would be stuck for as long, although it never asked to wait.
+
+        :param interest: what to wait for where the socket is not ready.
+        """
+        poller = select.poll()
+        poller.register(self.sock, interest)
+        move = _splice if hasattr(os, "splice") else _copy
+        while True:
+            try:
+                if not move(source, sink):
+                    return
+            except BlockingIOError:
+                poller.poll()
+            except OSError as error:
+                if move is _copy or error.errno != EINVAL:
+                    raise
+                move = _copy  # no pipe, but a file or a terminal
 
     def _watch_reader(self) -> None:
         """The client says no more; it may have gone altogether, which its pipe tells."""
@@ -99,16 +122,25 @@ class RawPump:
         os.close(null)
 
 
-def _copy(source: int, sink: int) -> None:
-    """Until ``source`` ends."""
-    while data := os.read(source, SIZE):
-        _write_all(sink, data)
+def _splice(source: int, sink: int) -> int:
+    return os.splice(source, sink, SIZE)
+
+
+def _copy(source: int, sink: int) -> int:
+    data = os.read(source, SIZE)
+    _write_all(sink, data)
+    return len(data)
 
 
 def _write_all(sink: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(sink, view) :]
+        try:
+            view = view[os.write(sink, view) :]
+        except BlockingIOError:
+            poller = select.poll()
+            poller.register(sink, select.POLLOUT)
+            poller.poll()
 
 
 def _widen(descriptor: int) -> None:

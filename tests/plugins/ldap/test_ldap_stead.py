@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -187,15 +189,74 @@ def test_the_second_server_serves_while_the_first_is_dead(world: World) -> None:
     assert world.token("alice").is_success
 
 
-def test_the_command_that_tests_a_provider(world: World, tmp_path: Path) -> None:
+def command(world: World, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``stead``, signed in as the owner."""
     environment = {
         **os.environ,
         "STEAD_URL": world.stead.url,
         "STEAD_TOKEN": world.stead.token,
-        "STEAD_CONFIG_DIR": str(tmp_path),
+        "STEAD_CONFIG_DIR": str(folder),
+        "NO_COLOR": "1",
     }
-    command = [sys.executable, "-m", "stead.cli.main", "identity", "test", "corp", "alice"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    asked = [sys.executable, "-m", "stead.cli.main", *arguments]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+def steps_of(found: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+    return {step["title"]: (step["detail"], step["ok"]) for step in found["steps"]}
+
+
+def test_the_command_that_tests_a_provider(world: World, tmp_path: Path) -> None:
+    world.add("fiona")
+    before = world.stead.get("/users")["total"]
+    done = command(world, tmp_path, "identity", "test", "corp", "fiona")
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert "finds uid=alice" in done.stdout
-    assert "Groups" in done.stdout
+    lines = done.stdout.splitlines()
+    assert any("finds uid=fiona" in line for line in lines)
+    assert any(line.startswith("ok") and "none is tied to this issuer and subject" in line for line in lines)
+    assert any("Sign-up: groups: They are in staff." in line for line in lines)
+    assert any("E-mail: fiona@example.test is verified" in line for line in lines)
+    assert any("engineering → template-admin" in line for line in lines)
+    assert "fiona (new)" in done.stdout
+    assert world.stead.get("/users")["total"] == before, "nothing was made"
+    assert world.token("fiona").is_success
+    found = json.loads(command(world, tmp_path, "identity", "test", "corp", "fiona", "--output", "json").stdout)
+    assert "fiona is tied to this issuer and subject" in steps_of(found)["Account"][0]
+    assert (found["preview"]["is_new"], found["preview"]["enters"]) == (False, True)
+    assert {"member", "template-admin"} == set(found["preview"]["roles"])
+
+
+def test_the_command_says_why_somebody_stays_out(world: World, tmp_path: Path) -> None:
+    def tested(name: str) -> tuple[int, dict[str, Any], str]:
+        shown = command(world, tmp_path, "identity", "test", "corp", name)
+        as_json = command(world, tmp_path, "identity", "test", "corp", name, "--output", "json")
+        assert shown.returncode == as_json.returncode
+        return shown.returncode, json.loads(as_json.stdout), shown.stdout
+
+    code, found, text = tested("twin1")
+    assert (code, found["preview"]["enters"], steps_of(found)["Sign-up"][1]) == (1, False, False)
+    assert "FAIL" in text
+    assert "none of the groups that may sign up" in text
+    code, found, text = tested("gone")
+    assert (code, found["preview"]) == (1, None)
+    assert "They would not get in" in text
+    code, found, text = tested("nobody*)(uid=*")
+    assert (code, found["person"]) == (1, None)
+    assert "knows nobody of this name" in text
+
+
+def test_the_commands_that_list_and_check_providers(world: World, tmp_path: Path) -> None:
+    (listed,) = json.loads(command(world, tmp_path, "identity", "list", "--output", "json").stdout)
+    assert (listed["name"], listed["kind"], listed["shape"]) == ("corp", "ldap", "password")
+    assert listed["can_find"]
+    assert "Example Corp" in command(world, tmp_path, "identity", "list").stdout
+    done = command(world, tmp_path, "identity", "check", "corp")
+    assert done.returncode == 0, done.stdout
+    assert world.token("alice").is_success
+    groups = json.loads(command(world, tmp_path, "groups", "list", "--output", "json").stdout)
+    assert {"staff", "engineering", "developers"} <= {one["name"] for one in groups}
+    assert {one["source"] for one in groups} == {"corp"}
+    members = json.loads(command(world, tmp_path, "groups", "members", "staff", "--output", "json").stdout)
+    assert {"username": "alice", "source": "corp"} in members
+    assert command(world, tmp_path, "groups", "members", "no-such-group").returncode == 4
+    assert command(world, tmp_path, "identity", "test", "other", "bob").returncode == 4

@@ -21,7 +21,8 @@ def _link(to: Destination) -> str:
 def test_a_launcher_of_a_plugin_is_in_the_menu(
     site: Any, visit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.core.plugins, "launchers", lambda: [LauncherSpec("lapce", "Lapce", _link)])
+    with_lapce = [*site.core.plugins.launchers(), LauncherSpec("lapce", "Lapce", _link)]
+    monkeypatch.setattr(site.core.plugins, "launchers", lambda: with_lapce)
     workspace = site.running(site.template("launched", plain=True), "launched")
     site.connect(workspace)
     page = visit().open(f"/workspaces/{workspace.owner}/launched")
@@ -33,3 +34,10 @@ def test_a_launcher_of_a_plugin_is_in_the_menu(
     href = str(hidden.get_attribute("href"))
     assert href.startswith("lapce://ssh/")
     assert "@launched.stead/" in href
+    expect(page.get_by_role("link", name="Open in VS Code", exact=True)).to_be_visible()
+    families = page.locator(".menu-items p.menu-title").all_inner_texts()
+    assert [family for family in families if family in ("The VS Code family", "JetBrains", "More")] == [
+        "The VS Code family",
+        "JetBrains",
+        "More",
+    ]

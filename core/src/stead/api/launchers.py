@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
+#: The family of what people use with their own SSH: it stands apart from the menu of editors.
+OWN_SSH = "Your own SSH"
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -51,8 +54,14 @@ class LauncherSpec:
     :param title: what people see.
     :param link: makes the link, of a scheme that the IDE registers on people's machines; it asks nobody and is quick.
         Where it raises, or returns ``None``, the launcher is not shown for that workspace.
+    :param family: heading under which the page shows it with its like. :data:`OWN_SSH` is the place of what belongs
+        to people's own SSH.
+    :param text: what ``link`` makes is no link but a text to copy: a command, or what one types into a program. It
+        belongs to :data:`OWN_SSH`.
     """
 
     name: str
     title: str
     link: Callable[[Destination], str | None]
+    family: str = ""
+    text: bool = False

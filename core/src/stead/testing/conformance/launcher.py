@@ -43,15 +43,16 @@ class LauncherConformance:
             link = launcher.link(PLAIN)
             if link is None:
                 continue
-            assert opens_elsewhere(link), f"{link} does not open another program"
-            assert urlsplit(link).scheme
             assert PLAIN.host in link, "it says which workspace"
+            if not launcher.text:
+                assert opens_elsewhere(link), f"{link} does not open another program"
+                assert urlsplit(link).scheme
 
     @pytest.mark.parametrize("destination", ODD, ids=lambda destination: ascii(destination.folder))
     def test_every_folder_makes_one_whole_link(self, launchers: list[LauncherSpec], destination: Destination) -> None:
         for launcher in launchers:
             link = launcher.link(destination)
-            if link is None:
+            if link is None or launcher.text:
                 continue
             assert link.isascii(), f"{link} is not encoded"
             assert not REFUSED & set(link), f"{link} is not encoded: use quoted_host and quoted_folder"

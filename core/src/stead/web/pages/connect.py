@@ -5,45 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
 
-from stead.api.launchers import Destination, LauncherSpec
+from stead.api.launchers import OWN_SSH, Destination, LauncherSpec
 from stead.domain.records import Agent, Workspace
+
+__all__ = ["OWN_SSH", "Way", "command", "foremost", "host_alias", "launched", "opens_elsewhere", "ways_of"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way in. ``href`` opens it, ``text`` is to copy."""
+    """A way in. ``href`` opens it, ``text`` is to copy; ``family`` is the heading that it stands under."""
 
     title: str
     text: str = ""
     href: str = ""
-
-
-# Editors of the VS Code family: the scheme of their links.
-_EDITORS = (
-    ("vscode", "VS Code"),
-    ("vscode-insiders", "VS Code Insiders"),
-    ("cursor", "Cursor"),
-    ("windsurf", "Windsurf"),
-    ("codium", "VSCodium"),
-    ("positron", "Positron"),
-    ("antigravity", "Antigravity"),
-    ("kiro", "Kiro"),
-)
-_JETBRAINS = (
-    ("IU", "IntelliJ IDEA"),
-    ("PY", "PyCharm"),
-    ("GO", "GoLand"),
-    ("WS", "WebStorm"),
-    ("CL", "CLion"),
-    ("RR", "RustRover"),
-    ("RD", "Rider"),
-    ("PS", "PhpStorm"),
-    ("RM", "RubyMine"),
-)
+    family: str = ""
 
 
 def host_alias(workspace: Workspace, viewer_id: str, agent: Agent | None = None) -> str:
@@ -64,67 +42,45 @@ def command(workspace: Workspace, viewer_id: str, agent: Agent | None = None) ->
     return f"stead ssh {workspace.name if own else f'{workspace.owner}/{workspace.name}'}"
 
 
-def editors(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
-    """Links that open the workspace's folder in an editor of the VS Code family."""
-    host = quote(host_alias(workspace, viewer_id, agent if several else None))
-    path = quote(agent.directory or "/")
-    return [
-        Way(title, href=f"{scheme}://vscode-remote/ssh-remote+{host}{path}?windowId=_blank")
-        for scheme, title in _EDITORS
-    ]
-
-
-def jetbrains(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
-    """Links that open the workspace's folder in a JetBrains IDE, through the Toolbox app."""
-    host = quote(host_alias(workspace, viewer_id, agent if several else None), safe="")
-    project = quote(agent.directory or "/", safe="")
-    start = f"jetbrains://gateway/ssh/environment?h={host}&u={quote(workspace.owner, safe='')}&p=22&launchIde=true"
-    return [Way(title, href=f"{start}&ideHint={code}&projectHint={project}") for code, title in _JETBRAINS]
-
-
-def others(workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool) -> list[Way]:
-    """Other programs that read the SSH configuration."""
-    host = host_alias(workspace, viewer_id, agent if several else None)
-    path = agent.directory or "/"
-    return [
-        Way("OpenSSH", text=f"ssh {host}"),
-        Way("Copy files", text=f"scp FILE {host}:"),
-        Way("Emacs TRAMP", text=f"/ssh:{host}:{path}"),
-        Way("Zed", href=f"zed://ssh/{quote(host)}{quote(path)}"),
-    ]
-
-
 def launched(
     launchers: Iterable[LauncherSpec], workspace: Workspace, viewer_id: str, agent: Agent, *, several: bool
-) -> list[Way]:
-    """Links of the launchers that plugins bring."""
-    destination = Destination(
-        host=host_alias(workspace, viewer_id, agent if several else None),
-        user=workspace.owner,
-        folder=agent.directory or "/",
-        workspace=workspace.name,
-        agent=agent.name,
-    )
-    return ways_of(launchers, destination)
+) -> dict[str, list[Way]]:
+    """The ways that launchers make, by their family."""
+    host = host_alias(workspace, viewer_id, agent if several else None)
+    to = Destination(host, workspace.owner, agent.directory or "/", workspace.name, agent.name)
+    families: dict[str, list[Way]] = {}
+    for way in ways_of(launchers, to):
+        families.setdefault(way.family, []).append(way)
+    return families
+
+
+def foremost(launchers: Iterable[LauncherSpec], workspace: Workspace, viewer_id: str) -> Way | None:
+    """The first link of all, for where there is room for one."""
+    to = Destination(host_alias(workspace, viewer_id), workspace.owner, "/", workspace.name, "")
+    ways = (way for launcher in launchers for way in ways_of([launcher], to))
+    return next((way for way in ways if way.href), None)
 
 
 def ways_of(launchers: Iterable[LauncherSpec], destination: Destination) -> list[Way]:
-    """Links to one place. A launcher that fails, or whose link would run in our own page, is left out."""
+    """The ways to one place. A launcher that fails, or whose link would run in our own page, is left out."""
     return [way for launcher in launchers for way in _launched(launcher, destination)]
 
 
 def _launched(launcher: LauncherSpec, destination: Destination) -> Iterator[Way]:
     try:
-        link = launcher.link(destination)
+        made = launcher.link(destination)
     except Exception as error:  # noqa: BLE001 - boundary: a plugin call
         log.warning("The launcher %s failed: %s", launcher.name, type(error).__name__)
         return
-    if link is None:
+    if made is None:
         return
-    if isinstance(link, str) and opens_elsewhere(link):
-        yield Way(launcher.title, href=link)
+    if isinstance(made, str) and launcher.text and made.isprintable():
+        yield Way(launcher.title, text=made, family=OWN_SSH)
+    elif isinstance(made, str) and not launcher.text and opens_elsewhere(made):
+        yield Way(launcher.title, href=made, family=launcher.family)
     else:
-        log.warning("The launcher %s made what is no link to another program.", launcher.name)
+        kind = "text" if launcher.text else "link to another program"
+        log.warning("The launcher %s made what is no %s.", launcher.name, kind)
 
 
 def opens_elsewhere(url: str) -> bool:

@@ -52,7 +52,7 @@ def init_rendering(app: Flask) -> None:
 
 
 def launchers() -> list[LauncherSpec]:
-    """The ways to open a workspace that plugins bring."""
+    """The ways to open a workspace."""
     return current_core().plugins.launchers()
 
 

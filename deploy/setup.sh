@@ -30,6 +30,17 @@ stead_apt_unstarted() {
     trap - EXIT
 }
 
+stead_ssh_client() {
+    # The shell that ./run opens, and stead ssh, are OpenSSH's own client.
+    command -v ssh >/dev/null 2>&1 && return 0
+    if stead_is_debian_root; then
+        stead_apt openssh-client
+    else
+        stead_say "OpenSSH's ssh is needed and was not found. Install it (Debian: apt-get install openssh-client)."
+        return 1
+    fi
+}
+
 stead_find_python() {
     for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
         [ -n "$candidate" ] || continue
@@ -65,6 +76,7 @@ stead_setup() {
     mode=$1
     STEAD_PYTHON=$PWD/.venv/bin/python
     export STEAD_PYTHON
+    stead_ssh_client
     stead_venv
     mkdir -p .cache
     stead_install "$mode"

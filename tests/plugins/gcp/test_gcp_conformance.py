@@ -35,7 +35,6 @@ BASE = {
 }
 RED: dict[str, Any] = {"labels": {"team": "red"}}
 BLUE = {"labels": {"team": "blue"}}
-UNTOLD = frozenset({"labels", "terraform_labels"})  # whoever imports has not said yet which labels are the template's
 
 
 def _instance(rig: Rig) -> Instance:
@@ -57,24 +56,21 @@ class TestGoogle(PlatformConformance, ProviderConformance):
     plugin = plugin
     sdk_modules = ("google", "requests")
     samples = {
-        "google_compute_address": Sample(
-            lambda rig: Address(name=rig.unique(), **RED), change=BLUE, not_imported=UNTOLD
-        ),
+        "google_compute_address": Sample(lambda rig: Address(name=rig.unique(), **RED), change=BLUE),
         "google_compute_disk": Sample(
             lambda rig: Disk(name=rig.unique(), image="debian-cloud/debian-12", size=20, **RED),
             change={"size": 30, **BLUE},
-            not_imported=UNTOLD,
         ),
         "google_compute_firewall": Sample(_firewall, change={"priority": 900, "source_tags": {"y"}}),
         "google_compute_instance": Sample(
             _instance,
             change={"machine_type": "e2-standard-4", **BLUE},
-            not_imported=UNTOLD | {"allow_stopping_for_update", "boot_disk"},
+            not_imported=frozenset({"allow_stopping_for_update"}),
         ),
         "google_compute_instance_from_template": Sample(
             lambda rig: InstanceFromTemplate(name=rig.unique(), source_instance_template=TEMPLATE, **RED),
             change=BLUE,
-            not_imported=UNTOLD | {"source_instance_template"},
+            not_imported=frozenset({"source_instance_template"}),
         ),
     }
 

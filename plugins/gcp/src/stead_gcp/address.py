@@ -213,7 +213,7 @@ class Address(Labelled, name="google_compute_address"):
         found = address._find(context)
         if found is None:
             return None
-        address.import_labels(found)
+        address.import_labels(context, found)
         address._assign(context, found, refresh=True)
         fill_defaults(address)
         return address

@@ -171,8 +171,11 @@ class Labelled(Projected):
         if refresh and mine is not None:
             self.labels = own
 
-    def import_labels(self, found: Found) -> None:
-        self.labels = labelling.visible(found.get("labels")) or None
+    def import_labels(self, context: Context, found: Found) -> None:
+        """All that a template can have given; what the provider's default_labels give is not the template's."""
+        default = provider_of(context).labels_by_default
+        seen = labelling.visible(found.get("labels"))
+        self.labels = {name: text for name, text in seen.items() if default.get(name) != text} or None
 
 
 def missing(kind: str, what: str) -> ProviderFailure:

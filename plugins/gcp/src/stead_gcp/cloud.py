@@ -79,7 +79,8 @@ class Cloud:
         """Repeat what may be repeated, with jittered back-off, while the refusal is a passing one."""
         pause = self.settings.pause
         for attempt in range(self.settings.attempts):
-            context.check()
+            with _in_time(doing):
+                context.check()
             try:
                 return once()
             except SDK_ERRORS as error:
@@ -156,12 +157,8 @@ class Cloud:
 
     def pause(self, context: Context, seconds: float, doing: str) -> None:
         """Wait before the next look; where the time is over, say for what."""
-        try:
+        with _in_time(doing):
             context.wait(seconds)
-        except OperationTimedOut as error:
-            raise OperationTimedOut(
-                f"{doing}: it took too long.", remedy="Raise timeouts of the resource, or try again."
-            ) from error
 
     def _look(self, context: Context, doing: str, operation: Found) -> Found:
         project = operation["selfLink"].partition("/projects/")[2].partition("/")[0]
@@ -267,6 +264,17 @@ class Cloud:
             return answer
 
         return self._repeat(context, doing, once, None, ())
+
+
+@contextmanager
+def _in_time(doing: str) -> Iterator[None]:
+    """Where the time is over, say for what."""
+    try:
+        yield
+    except OperationTimedOut as error:
+        raise OperationTimedOut(
+            f"{doing}: it took too long.", remedy="Raise timeouts of the resource, or try again."
+        ) from error
 
 
 def _plain(message: Any) -> Found:

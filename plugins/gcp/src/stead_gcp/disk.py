@@ -11,6 +11,7 @@ from stead.api.provider import (
     Nesting,
     ObjectSchema,
     Plan,
+    Unknown,
     attribute,
     block,
     is_known,
@@ -37,6 +38,13 @@ from stead_gcp.cloud import cloud_of, limited
 from stead_gcp.links import link, name_of, parsed, part, relative, same_link, same_name
 
 READY = ("READY", "FAILED")
+SOURCES = {
+    "image": "sourceImage",
+    "snapshot": "sourceSnapshot",
+    "source_disk": "sourceDisk",
+    "source_instant_snapshot": "sourceInstantSnapshot",
+    "storage_pool": "storagePool",
+}
 
 
 class EncryptionKey(BlockSchema):
@@ -363,9 +371,12 @@ class Disk(Labelled, name="google_compute_disk"):
         found = disk._find(context)
         if found is None:
             return None
-        disk.import_labels(found)
-        disk.image = relative(found["sourceImage"]) if found.get("sourceImage") else None
-        disk.snapshot = relative(found["sourceSnapshot"]) if found.get("sourceSnapshot") else None
+        disk.import_labels(context, found)
+        for name, wire in SOURCES.items():
+            setattr(disk, name, relative(found[wire]) if found.get(wire) else None)
+        key = found.get("diskEncryptionKey") or {}
+        if key.get("kmsKeyName"):
+            disk.disk_encryption_key = [DiskEncryptionKey(kms_key_self_link=key["kmsKeyName"], sha256=Unknown)]
         disk._assign(context, found, refresh=True)
         fill_defaults(disk)
         return disk

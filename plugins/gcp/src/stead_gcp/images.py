@@ -23,6 +23,7 @@ PUBLIC = {
     "windows": "windows-cloud",
     "windows-sql": "windows-sql-cloud",
 }
+LONG_TERM = "lts"  # stands in names of families alone
 
 
 def resolve(context: Context, text: str, project: str, field: str) -> str:
@@ -62,11 +63,38 @@ def _in_project(context: Context, project: str, name: str) -> str | None:
 
 
 def same_image(one: Any, other: Any) -> bool:
-    """Whether a template's image and the one that a disk was made of can be the same: families change."""
+    """Whether two forms name one image: a family, or a name, also stands for the image that was taken for it."""
     if not isinstance(one, str) or not isinstance(other, str):
         return bool(one == other)
     first, second = relative(one), relative(other)
-    return first == second or name_of(first) in name_of(second) or name_of(second) in name_of(first)
+    if first == second:
+        return True
+    owners = {owner for owner in (_owner(first), _owner(second)) if owner}
+    if len(owners) > 1:
+        return False
+    taken = [_is_taken(text) for text in (first, second)]
+    if taken[0] == taken[1]:
+        return not taken[0] and name_of(first) == name_of(second)
+    image, wanted = (first, second) if taken[0] else (second, first)
+    return _fits(name_of(image), name_of(wanted))
+
+
+def _owner(path: str) -> str:
+    """The project that a form names; empty where it names none."""
+    if path.startswith("projects/"):
+        return path.split("/")[1]
+    return "" if path.startswith(("global/", "family/")) else path.rpartition("/")[0]
+
+
+def _is_taken(path: str) -> bool:
+    """Whether it is an image as a disk tells it, and no family or short name."""
+    return "/images/" in path and "/images/family/" not in path
+
+
+def _fits(image: str, wanted: str) -> bool:
+    """Whether the image can be of this family: ubuntu-2404-noble-amd64-v20260101 is of ubuntu-2404-lts-amd64."""
+    words = iter(image.split("-"))
+    return all(word in words for word in wanted.split("-") if word != LONG_TERM)
 
 
 def encryption_key(key: Any) -> Found | None:

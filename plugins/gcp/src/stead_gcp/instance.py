@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stead.api.provider import Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
 from stead_gcp import instance_blocks as blocks
+from stead_gcp import instance_import as importing
 from stead_gcp import instance_life as life
 from stead_gcp import instance_state as state
 from stead_gcp.base import Found, Labelled, Params, Timeouts, fill_defaults, given, is_name, provider_of
@@ -105,6 +106,7 @@ class Machine(Labelled):
         lost = any(old.alias_ip_range and not new.alias_ip_range for old, new in pairs)
         if lost or len(prior.network_interface) != len(self.network_interface):
             plan.require_replace("network_interface")  # the SDK cannot say that a list is to be empty
+        importing.keep(self, plan)
         if plan.changed:
             self._forget(prior)
         _rename_disks(prior.attached_disk, self.attached_disk)
@@ -186,7 +188,7 @@ class Instance(Machine, name="google_compute_instance"):
         if known is None:
             return None
         machine, found = known
-        state.fill(machine, context, found)
+        importing.fill(machine, context, found)
         fill_defaults(machine)
         assert isinstance(machine, cls)  # noqa: S101 - importable makes what it is given
         return machine
@@ -199,6 +201,15 @@ class InstanceFromTemplate(Machine, name="google_compute_instance_from_template"
         required=True, force_new=True, normalize=same_link, description="Name or link of the instance template."
     )
 
+    def plan(self, context: Context, plan: Plan) -> None:
+        super().plan(context, plan)
+        if plan.prior is not None and not plan.prior.source_instance_template:
+            # Imported: which template it was made from nobody tells, nor what was given besides.
+            plan.replacing.clear()
+            for name in plan.changed:
+                if not getattr(plan.prior, name):
+                    plan.allow_in_place(name)
+
     @classmethod
     def import_(cls, context: Context, identity: str) -> InstanceFromTemplate | None:
         known = life.importable(cls, context, identity)
@@ -207,6 +218,6 @@ class InstanceFromTemplate(Machine, name="google_compute_instance_from_template"
         machine, found = known
         assert isinstance(machine, cls)  # noqa: S101 - importable makes what it is given
         machine.source_instance_template = ""  # which one it was made from, Google Cloud does not tell
-        state.fill(machine, context, found)
+        importing.fill(machine, context, found)
         machine.boot_disk, machine.network_interface, machine.service_account = [], [], []
         return machine

@@ -6,6 +6,7 @@ from stead.api.provider import BlockSchema, Nesting, ObjectSchema, attribute, be
 from stead_gcp.disk import EncryptionKey
 from stead_gcp.images import same_image
 from stead_gcp.links import same_link, same_name
+from stead_gcp.scopes import same_scopes
 
 MODES = ("READ_WRITE", "READ_ONLY")
 
@@ -238,7 +239,9 @@ class ServiceAccount(BlockSchema):
     email: str | None = attribute(
         optional=True, computed=True, description="Service account; the project's default one."
     )
-    scopes: set[str] = attribute(required=True, description="What they may ask for: cloud-platform.")
+    scopes: set[str] = attribute(
+        required=True, normalize=same_scopes, description="What they may ask for: cloud-platform."
+    )
 
 
 class ShieldedInstanceConfig(BlockSchema):

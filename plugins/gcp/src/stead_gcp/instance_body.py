@@ -17,39 +17,12 @@ from stead_gcp.instance_blocks import (
     Scheduling,
 )
 from stead_gcp.links import link, region_of
+from stead_gcp.scopes import scope
 
 if TYPE_CHECKING:
     from stead_gcp.instance import Machine
 
 STARTUP = "startup-script"
-SCOPE = "https://www.googleapis.com/auth/"
-SCOPES = {  # names that gcloud knows; others are the last part of the scope's address
-    "bigquery": "bigquery",
-    "compute-ro": "compute.readonly",
-    "compute-rw": "compute",
-    "datastore": "datastore",
-    "logging-write": "logging.write",
-    "monitoring": "monitoring",
-    "monitoring-read": "monitoring.read",
-    "monitoring-write": "monitoring.write",
-    "pubsub": "pubsub",
-    "service-control": "servicecontrol",
-    "service-management": "service.management.readonly",
-    "sql": "sqlservice",
-    "sql-admin": "sqlservice.admin",
-    "storage-full": "devstorage.full_control",
-    "storage-ro": "devstorage.read_only",
-    "storage-rw": "devstorage.read_write",
-    "taskqueue": "taskqueue",
-    "trace": "trace.append",
-    "useraccounts-ro": "cloud.useraccounts.readonly",
-    "useraccounts-rw": "cloud.useraccounts",
-    "userinfo-email": "userinfo.email",
-}
-
-
-def scope(text: str) -> str:
-    return text if text.startswith("https://") else SCOPE + SCOPES.get(text, text)
 
 
 def metadata(machine: Machine) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +169,7 @@ def update(machine: Machine, context: Context, prior: Machine) -> None:
         _live(machine, bound, prior, found)
         _disks(machine, bound, prior, found)
         _interfaces(machine, bound, prior, found)
-        changes = list(_stopped_changes(machine, bound, prior))
+        changes = list(_stopped_changes(machine, bound, prior, found))
         if changes:
             with _stopped(machine, bound, found):
                 for call, arguments in changes:
@@ -276,7 +276,7 @@ def _interfaces(machine: Machine, context: Context, prior: Machine, found: Found
 Change = tuple[str, Found]
 
 
-def _stopped_changes(machine: Machine, context: Context, prior: Machine) -> Iterator[Change]:
+def _stopped_changes(machine: Machine, context: Context, prior: Machine, found: Found) -> Iterator[Change]:
     """What changes only while it is stopped."""
     project, zone = machine.place(context).values()
     if _changed(machine, prior, "machine_type"):
@@ -285,19 +285,39 @@ def _stopped_changes(machine: Machine, context: Context, prior: Machine) -> Iter
     if _changed(machine, prior, "min_cpu_platform"):
         request = {"minCpuPlatform": machine.min_cpu_platform or ""}
         yield "setMinCpuPlatform", {"instancesSetMinCpuPlatformRequestResource": request}
-    if body.service_accounts(machine) != body.service_accounts(prior):
-        account = next(iter(body.service_accounts(machine)), {"email": "", "scopes": []})
+    accounts = body.service_accounts(machine)
+    if accounts != body.service_accounts(prior) and not _are_accounts(accounts, found.get("serviceAccounts") or ()):
+        account = next(iter(accounts), {"email": "", "scopes": []})
         yield "setServiceAccount", {"instancesSetServiceAccountRequestResource": account}
     if _changed(machine, prior, "enable_display"):
         yield "updateDisplayDevice", {"displayDeviceResource": {"enableDisplay": bool(machine.enable_display)}}
-    if machine.shielded_instance_config and body.shielded(machine) != body.shielded(prior):
-        yield "updateShieldedInstanceConfig", {"shieldedInstanceConfigResource": body.shielded(machine)}
+    shield = body.shielded(machine)
+    if shield and shield != body.shielded(prior) and not _is_so(shield, found.get("shieldedInstanceConfig")):
+        yield "updateShieldedInstanceConfig", {"shieldedInstanceConfigResource": shield}
     if machine.scheduling and machine.scheduling != prior.scheduling:
-        yield "setScheduling", {"schedulingResource": body.scheduling(machine.scheduling[0])}
-    if body.features(machine) != body.features(prior):
-        yield "update", {"advancedMachineFeatures": body.features(machine) or {}}
+        plan = body.scheduling(machine.scheduling[0])
+        if not _is_so(plan, found.get("scheduling")):
+            yield "setScheduling", {"schedulingResource": plan}
+    features = body.features(machine) or {}
+    if features != (body.features(prior) or {}) and features != (found.get("advancedMachineFeatures") or {}):
+        yield "update", {"advancedMachineFeatures": features}
     if _changed(machine, prior, "can_ip_forward"):
         yield "update", {"canIpForward": bool(machine.can_ip_forward)}
+
+
+def _is_so(wanted: Found, told: Found | None) -> bool:
+    """Whether the instance is as it is wanted, which it may be without the state saying so: after an import."""
+    seen = told or {}
+    return all(value == seen.get(name) or (not value and name not in seen) for name, value in wanted.items())
+
+
+def _are_accounts(wanted: list[Found], told: Sequence[Found]) -> bool:
+    pairs = list(zip(wanted, told, strict=False))
+    same = all(
+        one["email"] in ("default", other.get("email")) and set(one["scopes"]) == set(other.get("scopes", ()))
+        for one, other in pairs
+    )
+    return same and len(pairs) == len(wanted) == len(told)
 
 
 def _apply(machine: Machine, context: Context, call: str, arguments: Found) -> None:

@@ -11,6 +11,7 @@ from stead_gcp import labels as labelling
 from stead_gcp.base import Found, given, observe, observe_all
 from stead_gcp.cloud import cloud_of
 from stead_gcp.links import link, name_of, part, relative, same_link, same_name
+from stead_gcp.scopes import same_scopes
 
 if TYPE_CHECKING:
     from stead_gcp.instance import Machine
@@ -96,7 +97,7 @@ def _blocks(machine: Machine, found: Found, *, refresh: bool) -> None:
     for item in machine.service_account:
         account: Found = next(iter(found.get("serviceAccounts", ())), {})
         observe(item, "email", account.get("email", ""), refresh=refresh, same=_same_account)
-        observe(item, "scopes", set(account.get("scopes", ())), refresh=refresh, same=_same_scopes)
+        observe(item, "scopes", set(account.get("scopes", ())), refresh=refresh, same=same_scopes)
     for plan in machine.scheduling:
         _scheduling(plan, found.get("scheduling") or {}, refresh=refresh)
     for shield in machine.shielded_instance_config:
@@ -132,10 +133,6 @@ def _same_links(one: Any, other: Any) -> bool:
 
 def _same_account(one: Any, other: Any) -> bool:
     return bool(one == other or one in (None, "", "default"))
-
-
-def _same_scopes(one: Any, other: Any) -> bool:
-    return set(map(body.scope, one or ())) == set(map(body.scope, other or ()))
 
 
 def boot_of(found: Found) -> Found:
@@ -245,32 +242,3 @@ def _accesses(item: blocks.NetworkInterface, seen: Found, *, refresh: bool) -> N
             "name": outside.get("name", ""),
         }
         observe_all(further, values, refresh=refresh)
-
-
-def fill(machine: Machine, context: Context, found: Found) -> None:
-    """Everything that can be told of an instance that Terraform did not make."""
-    boot = boot_of(found)
-    disk = blocks.BootDisk(
-        auto_delete=boot.get("autoDelete", False),
-        mode=boot.get("mode", "READ_WRITE"),
-        device_name=boot.get("deviceName", ""),
-        source=boot.get("source", ""),
-    )
-    machine.boot_disk = [disk]
-    machine.attached_disk = [
-        blocks.AttachedDisk(source=item["source"])
-        for item in found.get("disks", ())
-        if not item.get("boot") and item.get("source")
-    ]
-    machine.scratch_disk = [
-        blocks.ScratchDisk(interface=item.get("interface", "SCSI"), size=int(item.get("diskSizeGb", 375)))
-        for item in found.get("disks", ())
-        if item.get("type") == "SCRATCH"
-    ]
-    machine.network_interface = [blocks.NetworkInterface() for _ in found.get("networkInterfaces", ())]
-    machine.service_account = [
-        blocks.ServiceAccount(email=item.get("email"), scopes=set(item.get("scopes", ())))
-        for item in found.get("serviceAccounts", ())
-    ]
-    machine.import_labels(found)
-    assign(machine, context, found, refresh=True)

@@ -142,8 +142,10 @@ class Object(Resource):
 
     def read(self, context: Context) -> bool:
         found = self._find(context)
-        if found is None or found["metadata"].get("deletionTimestamp"):
+        if found is None:
             return False
+        if found["metadata"].get("deletionTimestamp") and context.build.transition != "destroy":
+            return False  # a destruction has to wait for its end, and so must know it
         self._assign_metadata(found, refresh=True)
         self.observe(context, found, refresh=True)
         return True

@@ -161,10 +161,29 @@ class Cluster:
 
     def _post(self, context: Context, doing: str, kind: Kind, namespace: str | None, body: Found) -> Found:
         query = {"fieldManager": labelling.MANAGER}
-        made: Found = json.loads(
-            self.call(context, doing, "POST", kind.path(namespace), query=query, body=body, once=True)
-        )
-        return made
+        while True:
+            try:
+                answer = self.call(context, doing, "POST", kind.path(namespace), query=query, body=body, once=True)
+            except ResourceConflict as failure:
+                if not _exists(failure.__cause__) or not self._left(context, doing, kind, namespace, body):
+                    raise
+            else:
+                made: Found = json.loads(answer)
+                return made
+
+    def _left(self, context: Context, doing: str, kind: Kind, namespace: str | None, body: Found) -> bool:
+        """Wait for the end of what has the name and is being removed; False where it stays."""
+        name, pause = body["metadata"].get("name"), min(0.1, self.settings.poll)
+        if not name:
+            return True  # made up by the API server: the next one is another
+        first = found = self.find(context, doing, kind, namespace, name)
+        while found is not None and first is not None and found["metadata"]["uid"] == first["metadata"]["uid"]:
+            if _alive(found):
+                return False
+            self.pause(context, pause, f"{doing}: the one before it is still there, {_holding(found)}")
+            pause = min(pause * 1.5, self.settings.poll)
+            found = self.find(context, doing, kind, namespace, name)
+        return True
 
     def _mine(self, context: Context, doing: str, kind: Kind, namespace: str | None, body: Found) -> Found | None:
         """What carries the key of this creation, by its name or, where the API server makes one up, by its label."""

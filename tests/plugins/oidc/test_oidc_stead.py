@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +21,7 @@ from stead_oidc_peer.github import CLIENT_ID, GithubPeer, Someone
 from stead_oidc_peer.github import SECRET as GITHUB_SECRET
 from stead_oidc_peer.openid import PEOPLE, SECRET, Browser, OpenidPeer, client
 
-from stead.testing.deployment import Deployment
+from stead.testing.deployment import PASSWORD, USERNAME, Deployment
 from stead.testing.left_out import leave_out
 from stead.testing.waiting import eventually
 
@@ -218,6 +223,66 @@ def test_signed_out_there_is_out_here(world: World) -> None:
 
 
 # In a real browser
+
+
+def command(world: World, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``stead``, signed in as the owner."""
+    environment = {
+        **os.environ,
+        "STEAD_URL": world.stead.url,
+        "STEAD_TOKEN": world.stead.token,
+        "STEAD_CONFIG_DIR": str(folder),
+        "NO_COLOR": "1",
+    }
+    asked = [sys.executable, "-m", "stead.cli.main", *arguments]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+def as_owner(browser: Browser, world: World) -> None:
+    """Sign the browser in with the owner's password."""
+    address = f"{world.stead.url}/login"
+    token = re.search(r'name="csrf_token" value="([^"]+)"', browser.client.get(address).text)
+    assert token is not None
+    form = {"login": USERNAME, "password": PASSWORD, "csrf_token": token[1]}
+    assert browser.client.post(address, data=form).is_redirect
+
+
+def test_the_commands_for_providers(world: World, tmp_path: Path) -> None:
+    listed = {one["name"]: one for one in json.loads(command(world, tmp_path, "identity", "list", "-o", "json").stdout)}
+    assert {name: (one["kind"], one["shape"], one["can_find"], one["looks_up"]) for name, one in listed.items()} == {
+        "corp": ("oidc", "page", False, True),
+        "github": ("github", "page", False, True),
+    }
+    for name in listed:
+        checked = command(world, tmp_path, "identity", "check", name)
+        assert checked.returncode == 0, checked.stdout
+
+
+def test_who_cannot_be_looked_up_is_told_what_to_do_instead(world: World, tmp_path: Path) -> None:
+    for name in ("corp", "github"):
+        done = command(world, tmp_path, "identity", "test", name, "grace")
+        assert done.returncode == 5, (done.stdout, done.stderr)
+        assert "knows people only while they sign in" in done.stderr
+        assert f"{world.stead.url}/identity/{name}/try" in done.stderr
+
+
+def test_the_test_sign_in_shows_the_steps_and_signs_nobody_in(world: World) -> None:
+    """What ``stead identity test`` leads to, in the browser of the owner, as somebody at the provider."""
+    world.know("ines", groups=["engineering"], realm_access={"roles": ["admin"]})
+    before = world.usernames()
+    with Browser() as browser:
+        as_owner(browser, world)
+        begin = f"{world.stead.url}/identity/corp/try"
+        page = browser.walk(begin, f"{world.stead.url}/sign-in/corp/callback", login="ines", password="x")
+        assert "They would get in as ines" in page.text
+        for said in (
+            "none is tied to this issuer and subject",
+            "They are in engineering.",
+            "is verified by the provider",
+        ):
+            assert said in page.text, said
+        assert browser.client.get(f"{world.stead.url}/api/v2/users/me").json()["username"] == USERNAME
+    assert world.usernames() == before
 
 
 @pytest.fixture

@@ -219,6 +219,11 @@ class CredentialsProvider(IdentityProvider, ABC):
 class Directory(ABC):
     """Mixed into a provider that can be asked about people who are not there just now."""
 
+    @property
+    def can_find(self) -> bool:
+        """Whether :meth:`find` knows people by their name alone; where not, it is not asked."""
+        return True
+
     @abstractmethod
     def look_up(self, link: Link, trace: Trace) -> Person | None:
         """How somebody who signed in before stands now; ``None``: they are gone, and their sessions end.

@@ -74,10 +74,8 @@ class Callback(ThreadingHTTPServer):
         """Whether this is the answer that we wait for, which it is once."""
         pairs = parse_qsl(query, keep_blank_values=True)
         answer = dict(pairs)
-        known = len(answer) == len(pairs) and hmac.compare_digest(
-            answer.get("state", "").encode(), self._state.encode()
-        )
-        if not known or not self._taken.acquire(blocking=False):
+        ours = hmac.compare_digest(answer.get("state", "").encode(), self._state.encode())
+        if not ours or len(answer) != len(pairs) or not self._taken.acquire(blocking=False):
             return False
         self._answers.put(answer)
         return True

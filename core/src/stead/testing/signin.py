@@ -195,9 +195,9 @@ class FakePage(_Behaviour, RedirectProvider, Directory):
         trace.note("User info")
         return self._known(link.issuer, link.subject)
 
-    def find(self, username: str, trace: Trace) -> Person | None:
-        del username, trace
-        raise Unavailable("This kind of provider cannot be asked about somebody who does not sign in.")
+    @property
+    def can_find(self) -> bool:
+        return False
 
     def sign_out_url(self, link: Link, return_to: str, state: str) -> str | None:
         del link

@@ -131,6 +131,10 @@ class LdapProvider(CredentialsProvider, LookUps):
         trace.note("Look-up", entry.dn)
         return self._admitted(reader, entry, trace)
 
+    @property
+    def can_find(self) -> bool:
+        return self.directory.reads
+
     def find(self, username: str, trace: Trace) -> Person | None:
         self._must_read()
         name = self._plain_name(username)

@@ -58,16 +58,18 @@ class GroupDirectory(ABC):
         :raises Unavailable: the directory did not say.
         """
 
+    @property
+    def can_find(self) -> bool:
+        """Whether it can say by which subject the provider would name somebody."""
+        return False
+
     def find(self, username: str) -> dict[str, Any] | None:
         """Claims that somebody of this name would come with, as far as the directory knows them.
 
-        :raises Unavailable: it cannot say by which subject the provider would name them, or did not say.
+        :raises Unavailable: it did not say.
         """
         del username
-        raise Unavailable(
-            "This provider can only be asked about somebody who signs in.",
-            remedy="Test it by signing in as them, which shows the steps and makes no account.",
-        )
+        return None
 
     @abstractmethod
     def check(self) -> None:
@@ -169,6 +171,10 @@ class Google(GroupDirectory):
 
     def is_there(self, key: str) -> bool:
         return self._user(key) is not None
+
+    @property
+    def can_find(self) -> bool:
+        return True
 
     def find(self, username: str) -> dict[str, Any] | None:
         found = self._user(username)

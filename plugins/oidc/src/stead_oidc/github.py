@@ -161,12 +161,9 @@ class GithubProvider(RedirectProvider, Directory):
         trace.note("Refresh", "taken")
         return fresh, self._api.account(fresh.access_token)
 
-    def find(self, username: str, trace: Trace) -> Person | None:
-        del username, trace
-        raise Unavailable(
-            "GitHub can only be asked about somebody who signs in.",
-            remedy="Test it by signing in as them, which shows the steps and makes no account.",
-        )
+    @property
+    def can_find(self) -> bool:
+        return False  # which organisations and teams somebody is in, GitHub tells only them
 
     # The whole
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stead.api.errors import InvalidInput, NotFound, SteadError, Unavailable
+from stead.api.errors import Conflict, InvalidInput, NotFound, SteadError
 from stead.api.signin import Trace
 from stead.domain import rbac
 from stead.domain.records import Actor, Group, GroupMember, Page
 from stead.services.core import Core
-from stead.services.signin import accounts, flow, record
+from stead.services.signin import explanation, flow, record
 from stead.services.signin.flow import Tested
 from stead.services.signin.providers import Configured
 from stead.services.users import page_bounds
@@ -24,6 +24,7 @@ class ProviderStatus:
 
     :param shape: ``page`` where people sign in at the provider's own page, ``password`` where Stead asks for it.
     :param can_find: whether somebody can be tested by their name alone.
+    :param looks_up: whether it is asked about people who use Stead, every ``sync_interval`` seconds.
     :param accounts: how many accounts are tied to it.
     """
 
@@ -33,6 +34,7 @@ class ProviderStatus:
     icon: str
     shape: str
     can_find: bool
+    looks_up: bool
     sign_up: str
     approval: bool
     sync_interval: float
@@ -96,13 +98,18 @@ def _status(core: Core, one: Configured, count: int) -> ProviderStatus:
         kind=one.spec.kind,
         icon=one.icon,
         shape=_shape(one),
-        can_find=one.directory is not None,
+        can_find=_can_find(one),
+        looks_up=one.directory is not None,
         sign_up=one.settings.sign_up,
         approval=one.settings.approval,
         sync_interval=one.settings.sync_interval,
         accounts=count,
         redirect_uri=flow.redirect_uri(core, one.name) if one.redirect is not None else "",
     )
+
+
+def _can_find(one: Configured) -> bool:
+    return one.directory is not None and one.directory.can_find
 
 
 def _shape(one: Configured) -> str:
@@ -128,17 +135,14 @@ def check(core: Core, actor: Actor, name: str) -> Check:
 def test(core: Core, actor: Actor, name: str, username: str) -> Tested:
     """What somebody would get, by the name that they would type; nobody is signed in, nothing is changed.
 
-    :raises Unavailable: this kind of provider knows people only while they sign in.
+    :raises Conflict: this provider knows people only while they sign in.
     """
     rbac.require(actor, rbac.Resource.DEPLOYMENT, rbac.Action.UPDATE)
     configured = core.identity.get(name)
     if not username.strip():
         raise InvalidInput("Whom?", field="username", remedy="Write the name that they would type.")
-    if configured.directory is None:
-        raise Unavailable(
-            f"{configured.title} knows people only while they sign in.",
-            remedy=f"Test it with an account of your own at {core.settings.access_url}/identity/{name}.",
-        )
+    if configured.directory is None or not configured.directory.can_find:
+        raise _only_while_signing_in(core, configured)
     trace = Trace(core.clock.monotonic)
     try:
         person = configured.ask_person(configured.directory.find, username.strip()[:254], trace)
@@ -146,7 +150,16 @@ def test(core: Core, actor: Actor, name: str, username: str) -> Tested:
         return Tested(record.steps_of(trace.steps), None, None, _with_remedy(error))
     if person is None:
         return Tested(record.steps_of(trace.steps), None, None, f"{configured.title} knows nobody of this name.")
-    return Tested(record.steps_of(trace.steps), person, accounts.preview(core, configured, person))
+    preview = explanation.explain(core, configured, person, trace)
+    return Tested(record.steps_of(trace.steps), person, preview)
+
+
+def _only_while_signing_in(core: Core, configured: Configured) -> Conflict:
+    page = f"{core.settings.access_url}/identity/{configured.name}"
+    remedy = "Give it an account that reads the directory: its settings say how."
+    if configured.redirect is not None:
+        remedy = f"Sign in there yourself at {page}/try: that shows each step, signs nobody in and changes nothing."
+    return Conflict(f"{configured.title} knows people only while they sign in.", remedy=remedy)
 
 
 def _with_remedy(error: SteadError) -> str:

@@ -19,7 +19,7 @@ from stead.api.signin import Attempt, AuthenticationFailed, Begun, Person, Redir
 from stead.domain.records import SignInStep
 from stead.services import secrets
 from stead.services.core import Core, new_id
-from stead.services.signin import accounts, record
+from stead.services.signin import accounts, explanation, record
 from stead.services.signin.accounts import Preview
 from stead.services.signin.proof import Proof
 from stead.services.signin.providers import Configured
@@ -242,5 +242,5 @@ def enter(core: Core, returned: Returned, source: Source) -> Proof:
 
 def tested(core: Core, returned: Returned) -> Tested:
     """What a test found: nobody is signed in, nothing is changed."""
-    preview = accounts.preview(core, returned.configured, returned.person)
+    preview = explanation.explain(core, returned.configured, returned.person, returned.trace)
     return Tested(record.steps_of(returned.trace.steps), returned.person, preview)

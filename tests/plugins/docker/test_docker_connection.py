@@ -108,10 +108,17 @@ def test_a_question_is_not_repeated_for_ever(engine: Engine) -> None:
     assert engine.asked.count("GET /v1.41/volumes/v") == 2
 
 
-def test_a_change_is_asked_for_once(engine: Engine) -> None:
+def test_a_change_that_a_busy_engine_refuses_is_not_asked_for_for_ever(engine: Engine) -> None:
     engine.failures = 99
     with pytest.raises(PlatformUnreachable):
-        Volume(name="v", driver="local")._make(context_for(engine.url))
+        Volume(name="v", driver="local")._make(context_for(engine.url, attempts=2))
+    assert engine.asked.count("POST /v1.41/volumes/create") == 2
+
+
+def test_a_change_is_asked_for_once_while_nobody_knows_whether_the_engine_is_at_it(engine: Engine) -> None:
+    engine.hang.clear()
+    with pytest.raises(OperationTimedOut):
+        Volume(name="v", driver="local")._make(context_for(engine.url, timeout=2))
     assert engine.asked.count("POST /v1.41/volumes/create") == 1
 
 

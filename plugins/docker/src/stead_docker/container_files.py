@@ -62,4 +62,5 @@ def upload_all(container: Container, identity: str, context: Context) -> None:
         f"Files could not be copied into container {container.name}",
         lambda client: client.put_archive(identity, "/", packed),
         field="upload",
+        again=True,
     )

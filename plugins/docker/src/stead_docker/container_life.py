@@ -55,22 +55,28 @@ def create(container: Container, context: Context) -> None:
 
 def _remove_leftover(container: Container, context: Context) -> None:
     """An earlier try of the same creation may have died at any point: begin anew, with today's values."""
+    for item in _own(container, context):
+        _remove(context, item["Id"], container.name, volumes=True)
+
+
+def _own(container: Container, context: Context) -> list[dict[str, Any]]:
+    """What was made under the key of this creation."""
     if not context.key:
-        return
+        return []
     engine = engine_of(context)
     filters = {"label": f"{KEY}={context.key}"}
     found = engine.ask(context, "Containers could not be listed", lambda c: c.containers(all=True, filters=filters))
-    for item in found:
-        if carries(item["Labels"], context.key) and f"/{container.name.lstrip('/')}" in item["Names"]:
-            _remove(context, item["Id"], container.name, volumes=True)
+    name = f"/{container.name.lstrip('/')}"
+    return [item for item in found if carries(item["Labels"], context.key) and name in item["Names"]]
 
 
 def _make(container: Container, context: Context) -> str:
     body = config.to_api(container, context.labels)
-    made = engine_of(context).do(
+    made = engine_of(context).make(
         context,
         f"Container {container.name} could not be created",
         lambda c: c.create_container_from_config(body, container.name.lstrip("/")),
+        lambda: next(iter(_own(container, context)), None),
         fields=lambda failure: "name" if isinstance(failure, ResourceConflict) else None,
     )
     for warning in made.get("Warnings") or ():
@@ -102,6 +108,7 @@ def _start(container: Container, context: Context, identity: str) -> None:
         f"Container {container.name} could not be started",
         lambda c: c.start(identity),
         fields=lambda failure: "ports" if "port" in failure.message else None,
+        again=True,
     )
     if container.attach:
         _attach(container, context, identity)
@@ -198,6 +205,7 @@ def update(container: Container, context: Context, prior: Container) -> None:
             context,
             f"Container {container.name} could not be changed",
             lambda c: _update_call(c, container.id, body),
+            again=True,
         )
     if container.start and not prior.start:
         _start(container, context, container.id)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import requests
 from docker import errors as sdk
+from urllib3 import exceptions as http
 
 from stead.api.errors import ProviderFailure
 from stead.api.provider import Context
@@ -19,13 +20,31 @@ from stead_docker.settings import DockerSettings
 T = TypeVar("T")
 FIRST_PAUSE = 0.1  # seconds; doubles with every try
 PASSING = (408, 429, 502, 503, 504)
+REFUSED = (429, 503)
+BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, http.ProtocolError, sdk.StreamParseError)
+LATE = (requests.Timeout, http.TimeoutError)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether the engine has done nothing, and may do it a moment later."""
+    return isinstance(error, sdk.APIError) and error.status_code in REFUSED
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the answer is lost: nobody knows what the engine has done. Not so where it only takes long."""
+    return isinstance(error, BROKEN) and not isinstance(error, LATE)
 
 
 def _is_passing(error: Exception) -> bool:
     """Whether the same question may be answered a moment later."""
     if isinstance(error, sdk.APIError):
         return error.status_code in PASSING
-    return isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
+    return isinstance(error, (*BROKEN, *LATE))
+
+
+def _is_repeatable(error: Exception) -> bool:
+    """Whether to try again what comes to the same however often it is done."""
+    return _is_refused(error) or _is_lost(error)
 
 
 class Engine:
@@ -62,14 +81,21 @@ class Engine:
         field: str | None = None,
     ) -> T:
         """Put a question, which changes nothing, and repeat it while the engine is only passingly away."""
+        try:
+            return self._repeated(context, call, _is_passing)
+        except SDK_ERRORS as error:
+            raise translate(error, doing, field) from error
+
+    def _repeated(self, context: Context, call: Callable[[Client], T], worth_it: Callable[[Exception], bool]) -> T:
+        """The answer to the first try that has one; the error of the last where none has."""
         pause = FIRST_PAUSE
-        for attempt in range(self.settings.attempts):
+        for left in reversed(range(self.settings.attempts)):
             context.check()
             try:
                 return call(self.client)
             except SDK_ERRORS as error:
-                if attempt + 1 == self.settings.attempts or not _is_passing(error):
-                    raise translate(error, doing, field) from error
+                if not left or not worth_it(error):
+                    raise
             context.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             pause *= 2
         raise AssertionError("attempts is at least 1")
@@ -93,18 +119,47 @@ class Engine:
         *,
         field: str | None = None,
         fields: Callable[[ProviderFailure], str | None] | None = None,
+        again: bool = False,
     ) -> T:
-        """Change something, once.
+        """Change something; tried again where the engine has refused to begin.
 
         :param fields: says at which attribute a failure points, where it depends on the failure.
+        :param again: it comes to the same however often it is done: tried again where the answer is lost, too.
         """
-        context.check()
         try:
-            return call(self.client)
+            return self._repeated(context, call, _is_repeatable if again else _is_refused)
         except SDK_ERRORS as error:
             failure = translate(error, doing, field)
             failure.field = (fields(failure) if fields else None) or failure.field
             raise failure from error
+
+    def make(
+        self,
+        context: Context,
+        doing: str,
+        call: Callable[[Client], T],
+        found: Callable[[], T | None],
+        *,
+        fields: Callable[[ProviderFailure], str | None] | None = None,
+    ) -> T:
+        """Create one thing, also where the answer to the creation is lost.
+
+        :param found: what carries the key of the creation, if it came to be.
+        """
+        doubtful = False
+
+        def once(client: Client) -> T:
+            nonlocal doubtful
+            try:
+                return call(client)
+            except SDK_ERRORS as error:
+                doubtful = doubtful or _is_lost(error)
+                made = _quietly(found) if doubtful else None
+                if made is None:
+                    raise
+                return made
+
+        return self.do(context, doing, once, fields=fields, again=True)
 
     def remove(self, context: Context, doing: str, call: Callable[[Client], Any]) -> bool:
         """Remove something; False where it was gone already."""
@@ -116,7 +171,15 @@ class Engine:
                 return False
             return True
 
-        return self.do(context, doing, tolerant)
+        return self.do(context, doing, tolerant, again=True)
+
+
+def _quietly(found: Callable[[], T | None]) -> T | None:
+    """``None``, too, where the engine does not answer: what went wrong before says more."""
+    try:
+        return found()
+    except ProviderFailure:
+        return None
 
 
 def engine_of(context: Context) -> Engine:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import requests
 from docker import errors as sdk
+from urllib3 import exceptions as http
 
 from stead.api.errors import (
     CapacityExhausted,
@@ -25,7 +26,8 @@ from stead.api.errors import (
     Throttled,
 )
 
-SDK_ERRORS = (sdk.DockerException, sdk.StreamParseError, requests.RequestException)
+# Streams of progress messages are read past ``requests``, so that errors of what it stands on come through.
+SDK_ERRORS = (sdk.DockerException, sdk.StreamParseError, requests.RequestException, http.HTTPError)
 
 NO_ENGINE = "Start Docker on that machine, or name another engine in the provider's host or in plugins.docker.host."
 NO_ACCESS = "Add the account that runs Stead to the group docker (usermod -aG docker NAME), and start Stead again."
@@ -131,7 +133,9 @@ KINDS: tuple[tuple[type[Exception], Rule], ...] = (
         requests.Timeout,
         Rule("", OperationTimedOut, "Try again; if it stays slow, raise plugins.docker.timeout."),
     ),
+    (http.TimeoutError, Rule("", OperationTimedOut, "Try again; if it stays slow, raise plugins.docker.silence.")),
     (requests.ConnectionError, Rule("", PlatformUnreachable, NO_ENGINE)),
+    (http.ProtocolError, Rule("", PlatformUnreachable, "The connection broke; try again.")),
     (
         requests.exceptions.ChunkedEncodingError,
         Rule("", PlatformUnreachable, "The connection broke; try again."),

@@ -70,7 +70,12 @@ class Image(Resource, name="docker_image"):
         context = limited(context, self.timeouts.create if self.timeouts else None)
         if self.build:
             build_image(context, self.name, self.build[0], self.platform)
-        elif self.pull_triggers:
+            built = inspect_image(context, self.name)
+            if built is None:
+                raise ResourceConflict(f"Image {self.name} was removed while it was being built.", field="name")
+            self._assign(built)
+            return
+        if self.pull_triggers:
             pull(context, self.name, field="name", platform=self.platform)
         self._assign(ensure_image(context, self.name, field="name", platform=self.platform))
 
@@ -109,7 +114,8 @@ class Image(Resource, name="docker_image"):
 
     @property
     def identity(self) -> str:
-        return self.name
+        """Its name, once there is an image of that name: a build that failed has made nothing."""
+        return self.name if is_known(self.image_id) and self.image_id else ""
 
     @classmethod
     def import_(cls, context: Context, identity: str) -> Image | None:

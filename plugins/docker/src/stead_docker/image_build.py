@@ -132,8 +132,12 @@ def build_image(context: Context, name: str, build: Build, platform: str | None)
     def start(client: Client) -> Iterator[Any]:
         return iter(client.build(**arguments))
 
-    for message in messages(context, start, doing, "build"):
-        _show(context, message, doing)
+    def build_once(client: Client) -> None:
+        for message in messages(context, client, start):
+            _show(context, message, doing)
+
+    # What the engine has built before the connection broke, it finds in its cache.
+    engine_of(context).do(context, doing, build_once, field="build", again=True)
     _tag(context, name, build)
 
 
@@ -173,7 +177,7 @@ def _tag(context: Context, name: str, build: Build) -> None:
     engine = engine_of(context)
     for tag in build.tag or ():
         call = functools.partial(_tag_call, name=name, tag=tag)
-        engine.do(context, f"Image {name} could not be named {tag}", call, field="build[0].tag")
+        engine.do(context, f"Image {name} could not be named {tag}", call, field="build[0].tag", again=True)
 
 
 def _tag_call(client: Client, name: str, tag: str) -> None:

@@ -91,9 +91,8 @@ class Network(Resource, name="docker_network"):
                 self.ipam_config = prior
 
     def create(self, context: Context) -> None:
-        found = self._own(context)
-        identity = found["Id"] if found else self._make(context)
-        made = self._inspect(context, identity)
+        found = self._own(context) or self._make(context)
+        made = self._inspect(context, str(found["Id"]))
         if made is None:
             raise ResourceConflict(f"Network {self.name} was removed while it was being created.")
         self._assign(made)
@@ -105,9 +104,9 @@ class Network(Resource, name="docker_network"):
         mine = [item for item in found if carries(item["Labels"], context.key) and item["Name"] == self.name]
         return mine[0] if mine else None
 
-    def _make(self, context: Context) -> str:
+    def _make(self, context: Context) -> dict[str, Any]:
         known = is_known(self.options)
-        made = engine_of(context).do(
+        return engine_of(context).make(
             context,
             f"Network {self.name} could not be created",
             lambda c: c.create_network(
@@ -122,9 +121,9 @@ class Network(Resource, name="docker_network"):
                 attachable=self.attachable,
                 ingress=self.ingress,
             ),
+            lambda: self._own(context),
             fields=self._field_of,
         )
-        return str(made["Id"])
 
     @staticmethod
     def _field_of(failure: ProviderFailure) -> str | None:
@@ -150,7 +149,7 @@ class Network(Resource, name="docker_network"):
         if not is_known(self.ipam_options) or self.ipam_options is None:
             self.ipam_options = found["IPAM"]["Options"] or {}
         if not is_known(self.ipam_config) or self.ipam_config is None:
-            self.ipam_config = ipam_blocks(found)
+            self.ipam_config = ipam_blocks(found)  # type: ignore[assignment]  # sets of objects are lists
 
     def read(self, context: Context) -> bool:
         found = self._inspect(context, self.id)

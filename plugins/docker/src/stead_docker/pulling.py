@@ -12,7 +12,7 @@ from docker.utils import parse_repository_tag
 from stead.api.provider import Context
 from stead_docker.connection import Client
 from stead_docker.engine import engine_of
-from stead_docker.failures import SDK_ERRORS, failure_of, translate
+from stead_docker.failures import failure_of
 
 LOOK = 0.5  # seconds between two looks at whether the build was canceled
 END = object()
@@ -29,11 +29,11 @@ def inspect_image(context: Context, name: str) -> dict[str, Any] | None:
     return engine_of(context).find(context, f"Image {name} could not be read", lambda c: c.inspect_image(name))
 
 
-def messages(
-    context: Context, start: Callable[[Client], Iterator[Any]], doing: str, field: str | None
-) -> Iterator[Any]:
-    """A stream of progress messages that a cancel or a deadline can interrupt while it is silent."""
-    client = engine_of(context).client
+def messages(context: Context, client: Client, start: Callable[[Client], Iterator[Any]]) -> Iterator[Any]:
+    """A stream of progress messages that a cancel or a deadline can interrupt while it is silent.
+
+    Errors of the SDK come as they are.
+    """
     arrived: queue.Queue[Any] = queue.Queue()
     abandoned = threading.Event()
 
@@ -49,12 +49,12 @@ def messages(
 
     threading.Thread(target=pump, name="docker-stream", daemon=True).start()
     try:
-        yield from _arriving(context, arrived, doing, field)
+        yield from _arriving(context, arrived)
     finally:
         abandoned.set()
 
 
-def _arriving(context: Context, arrived: queue.Queue[Any], doing: str, field: str | None) -> Iterator[Any]:
+def _arriving(context: Context, arrived: queue.Queue[Any]) -> Iterator[Any]:
     while True:
         try:
             message = arrived.get(timeout=LOOK)
@@ -63,8 +63,6 @@ def _arriving(context: Context, arrived: queue.Queue[Any], doing: str, field: st
             continue
         if message is END:
             return
-        if isinstance(message, SDK_ERRORS):
-            raise translate(message, doing, field) from message
         if isinstance(message, Exception):
             raise message
         yield message
@@ -84,11 +82,14 @@ def pull(context: Context, name: str, *, field: str, platform: str | None = None
     def start(client: Client) -> Iterator[Any]:
         return iter(client.pull(repository, tag=tag, stream=True, decode=True, platform=platform))
 
-    for message in messages(context, start, doing, field):
-        raise_if_failed(message, doing, field)
-        status = str(message.get("status", ""))
-        if any(status.startswith(stage) for stage in STAGES):
-            context.log(f"{message['id']}: {status}" if "id" in message else status)
+    def pull_once(client: Client) -> None:
+        for message in messages(context, client, start):
+            raise_if_failed(message, doing, field)
+            status = str(message.get("status", ""))
+            if any(status.startswith(stage) for stage in STAGES):
+                context.log(f"{message['id']}: {status}" if "id" in message else status)
+
+    engine_of(context).do(context, doing, pull_once, field=field, again=True)
 
 
 def ensure_image(context: Context, name: str, *, field: str, platform: str | None = None) -> dict[str, Any]:

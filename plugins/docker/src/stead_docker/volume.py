@@ -52,7 +52,7 @@ class Volume(Resource, name="docker_volume"):
 
     def _make(self, context: Context) -> dict[str, Any]:
         name = self.name if is_known(self.name) else None
-        made: dict[str, Any] = engine_of(context).do(
+        return engine_of(context).make(
             context,
             f"Volume {name or ''} could not be created".replace("  ", " "),
             lambda c: c.create_volume(
@@ -61,8 +61,8 @@ class Volume(Resource, name="docker_volume"):
                 driver_opts=self.driver_opts,
                 labels=merged(self.labels, context.labels),
             ),
+            lambda: self._own(context),
         )
-        return made
 
     def _inspect(self, context: Context, name: str) -> dict[str, Any] | None:
         return engine_of(context).find(context, f"Volume {name} could not be read", lambda c: c.inspect_volume(name))

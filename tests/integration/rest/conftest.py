@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from stead.config import Settings
 from stead.domain.records import Actor, Build, Template, TemplateVersion, User, Workspace
 from stead.domain.states import JobKind, Role
-from stead.services import authentication, deployment, jobs, templates, tokens, users, workspaces
+from stead.services import authentication, deployment, groups, jobs, templates, tokens, users, workspaces
 from stead.services.core import Core, close_core, open_core
 from stead.store.templates import Imported
 from stead.web.app import create_app
@@ -112,6 +112,7 @@ def populate(core: Core) -> tuple[dict[str, str], str, str, str]:
     accounts = {"owner": owner}
     for name, roles in {**PEOPLE, "spare": (Role.MEMBER,)}.items():
         accounts[name] = users.create(core, actor, name, f"{name}@example.com", PASSWORD, roles=roles)
+    groups.add_member(core, actor, groups.create(core, actor, "crew").id, "owner")
     version = templates.create_version(core, actor, make_archive(), name="v1")
     finish_imports(core)
     templates.create(core, actor, "plain", version.id)

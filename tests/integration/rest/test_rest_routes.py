@@ -65,9 +65,21 @@ TABLE: dict[str, Row] = {
     ),
     "GET /api/v2/identity/attempts": ((401, 403, 403, 403, 403, 200, 200), {}),
     "GET /api/v2/groups": ((401, 403, 403, 200, 200, 200, 200), {}),
-    "GET /api/v2/groups/<ref:ref>/members": (
-        (401, 403, 403, 404, 404, 404, 404),
-        {"path": "/groups/none/members"},
+    "POST /api/v2/groups": ((401, 403, 403, 403, 201, 403, 201), {"json": {"name": "fresh"}}),
+    "GET /api/v2/groups/<ref:ref>": ((401, 403, 403, 200, 200, 200, 200), {"path": "/groups/crew"}),
+    "PATCH /api/v2/groups/<ref:ref>": (
+        (401, 403, 403, 403, 200, 403, 200),
+        {"path": "/groups/crew", "json": {"name": "team"}},
+    ),
+    "DELETE /api/v2/groups/<ref:ref>": ((401, 403, 403, 403, 204, 403, 204), {"path": "/groups/crew"}),
+    "GET /api/v2/groups/<ref:ref>/members": ((401, 403, 403, 200, 200, 200, 200), {"path": "/groups/crew/members"}),
+    "PUT /api/v2/groups/<ref:ref>/members/<ref:user>": (
+        (401, 403, 403, 403, 200, 403, 200),
+        {"path": "/groups/crew/members/{spare}"},
+    ),
+    "DELETE /api/v2/groups/<ref:ref>/members/<ref:user>": (
+        (401, 403, 403, 403, 204, 403, 204),
+        {"path": "/groups/crew/members/owner"},
     ),
     "GET /api/v2/users/<ref:ref>/sessions": (
         (401, 404, 404, 403, 200, 403, 200),

@@ -10,7 +10,7 @@ import pytest
 from stead.api.errors import Conflict, InvalidInput, NotAuthenticated
 from stead.api.signin import Trace
 from stead.domain.states import Role
-from stead.services import authentication, users
+from stead.services import authentication, groups, users
 from stead.services.core import SYSTEM
 from stead.services.signin import accounts, administration, conversion, ending
 from stead.store import signin as store
@@ -107,16 +107,16 @@ def test_groups_and_roles_follow_the_provider(make_world: MakeWorld, make_person
     )
     world.page.add(make_person("bob", groups=("eng-web", "eng-db", "keep-me", "other", "admins"), roles=("boss",)))
     world.browser().sign_in()
-    names = {group.name for group in administration.groups(world.core, SYSTEM).items}
+    names = {group.name for group in groups.list(world.core, SYSTEM).items}
     assert names == {"engineering", "keep-me", "everybody"}
     assert set(world.user("bob").roles) == {Role.MEMBER, Role.TEMPLATE_ADMIN, Role.AUDITOR, Role.USER_ADMIN}
     world.page.add(make_person("bob", groups=("keep-me",)))
     world.browser().sign_in()
-    assert {group.name for group in administration.groups(world.core, SYSTEM).items} == {"keep-me", "everybody"}
+    assert {group.name for group in groups.list(world.core, SYSTEM).items} == {"keep-me", "everybody"}
     assert set(world.user("bob").roles) == {Role.MEMBER}
     world.page.add(make_person("bob", groups=None))
     world.browser().sign_in()
-    assert {group.name for group in administration.groups(world.core, SYSTEM).items} == {"keep-me", "everybody"}
+    assert {group.name for group in groups.list(world.core, SYSTEM).items} == {"keep-me", "everybody"}
 
 
 def test_a_pattern_with_many_wildcards_is_refused_at_the_start(make_world: MakeWorld) -> None:
@@ -203,7 +203,7 @@ def test_an_administrator_gives_a_federated_account_a_password(world: Any) -> No
     assert response.status_code == 303
     assert browser.whoami() is None
     assert world.user("bob").login_type == "password"
-    assert administration.groups(world.core, SYSTEM).items[0].members == 0
+    assert groups.list(world.core, SYSTEM).items[0].members == 0
     assert world.login("bob", "a new long one").status_code == 200
     stranger = world.browser()
     assert stranger.sign_in().status_code == 401, "the address belongs to an account with a password now"

@@ -22,7 +22,7 @@ ENTRIES = {
     ),
     "create": Entry(f"{_AT}create:create", "Create the workspace NAME (or OWNER/NAME) and start it."),
     "delete": Entry(f"{_AT}lifecycle:delete", "Delete a workspace and all of its resources."),
-    "groups": Entry(f"{_AT}identity:groups", "Groups, as identity providers bring them."),
+    "groups": Entry(f"{_AT}groups:groups", "Groups of people: made by hand, or brought by identity providers."),
     "identity": Entry(f"{_AT}identity:identity", "The identity providers that people sign in with."),
     "list": Entry(f"{_AT}workspaces:list_workspaces", "List your workspaces."),
     "login": Entry(f"{_AT}account:login", "Sign in to the server at URL and stay signed in."),

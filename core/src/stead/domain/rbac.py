@@ -12,6 +12,7 @@ from stead.domain.states import Role
 
 class Resource(StrEnum):
     USER = "user"
+    GROUP = "group"
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     TEMPLATE = "template"
     WORKSPACE = "workspace"
@@ -61,16 +62,19 @@ GRANTS: Mapping[Role, Grants] = {
         **_all(Scope.ANY, Resource.TEMPLATE, *_CRUD, Action.USE),
         **_all(Scope.ANY, Resource.WORKSPACE, Action.READ),
         **_all(Scope.ANY, Resource.USER, Action.READ),
+        **_all(Scope.ANY, Resource.GROUP, Action.READ),
     },
     Role.USER_ADMIN: {
         **MEMBER,
         **_all(Scope.ANY, Resource.USER, *_CRUD, Action.ASSIGN),
+        **_all(Scope.ANY, Resource.GROUP, *_CRUD),
         **_all(Scope.ANY, Resource.TOKEN, Action.READ, Action.DELETE),
     },
     Role.AUDITOR: {
         **MEMBER,
         **_all(Scope.ANY, Resource.AUDIT, Action.READ),
         **_all(Scope.ANY, Resource.USER, Action.READ),
+        **_all(Scope.ANY, Resource.GROUP, Action.READ),
         **_all(Scope.ANY, Resource.WORKSPACE, Action.READ),
         **_all(Scope.ANY, Resource.DEPLOYMENT, Action.READ),
     },

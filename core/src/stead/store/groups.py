@@ -11,6 +11,7 @@ import peewee
 from stead.domain.records import Group
 from stead.models import GroupMemberRow, GroupRow, UserRow
 
+LOCAL = "local"  # the source of what was made by hand
 CHUNK = 250  # SQLite takes 999 values in one statement
 
 
@@ -18,6 +19,48 @@ def by_ref(ref: str) -> Group | None:
     """By id or name."""
     found = _groups((GroupRow.id == ref) | (GroupRow.name == ref))
     return next((group for group in found if group.id == ref), found[0] if found else None)
+
+
+def by_name(name: str) -> Group | None:
+    found = _groups(GroupRow.name == name)
+    return found[0] if found else None
+
+
+def insert(group: Group) -> None:
+    GroupRow.insert(id=group.id, name=group.name, source=group.source, created_at=group.created_at).execute()
+
+
+def update(group_id: str, **values: str) -> None:
+    GroupRow.update(**values).where(GroupRow.id == group_id).execute()
+
+
+def delete(group_id: str) -> None:
+    """The group and who is in it."""
+    GroupMemberRow.delete().where(GroupMemberRow.group_id == group_id).execute()
+    GroupRow.delete().where(GroupRow.id == group_id).execute()
+
+
+def add(group_id: str, user_id: str, source: str) -> None:
+    GroupMemberRow.insert(group_id=group_id, user_id=user_id, source=source).on_conflict_ignore().execute()
+
+
+def remove(group_id: str, user_id: str) -> None:
+    """Take a user out of a group, whoever says that they are in it."""
+    GroupMemberRow.delete().where((GroupMemberRow.group_id == group_id) & (GroupMemberRow.user_id == user_id)).execute()
+
+
+def sources_of(group_id: str, user_id: str) -> frozenset[str]:
+    """Who says that a user is in a group."""
+    query = GroupMemberRow.select(GroupMemberRow.source).where(
+        (GroupMemberRow.group_id == group_id) & (GroupMemberRow.user_id == user_id)
+    )
+    return frozenset(row[0] for row in query.tuples())
+
+
+def sources(group_id: str) -> frozenset[str]:
+    """Who says of anybody that they are in a group."""
+    query = GroupMemberRow.select(GroupMemberRow.source).where(GroupMemberRow.group_id == group_id).distinct()
+    return frozenset(row[0] for row in query.tuples())
 
 
 def page(search: str, limit: int, offset: int) -> tuple[list[Group], int]:
@@ -92,7 +135,7 @@ def delete_empty(names: Sequence[str]) -> None:
     for part in _chunks(sorted(set(names))):
         inside = GroupMemberRow.select(GroupMemberRow.user_id).where(GroupMemberRow.group_id == GroupRow.id)
         GroupRow.delete().where(
-            GroupRow.name.in_(part) & (GroupRow.source != "local") & ~peewee.fn.EXISTS(inside)
+            GroupRow.name.in_(part) & (GroupRow.source != LOCAL) & ~peewee.fn.EXISTS(inside)
         ).execute()
 
 

@@ -1,4 +1,4 @@
-"""``stead identity`` and ``stead groups``."""
+"""``stead identity`` and ``stead sessions``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stead.cli.client import pages, segment
+from stead.cli.client import segment
 from stead.cli.here import client
 from stead.cli.lazy import Group
 from stead.cli.output import details, show, table, when
@@ -94,29 +94,6 @@ def attempts(provider: str, outcome: str, search: str, limit: int) -> None:
         for one in found
     )
     show(found, lambda: table(["when", "who", "with", "outcome", "from", "why"], rows, "No attempt matches."))
-
-
-@click.group(cls=Group)
-def groups() -> None:
-    """Groups, as identity providers bring them."""
-
-
-@groups.command("list")
-@click.option("--search", default="", help="Only those whose name matches.")
-def list_groups(search: str) -> None:
-    """List groups."""
-    found = list(pages(client(), "/groups", q=search or None))
-    rows = ([one["name"], one["source"], str(one["members"])] for one in found)
-    show(found, lambda: table(["group", "from", "members"], rows, "No group."))
-
-
-@groups.command("members")
-@click.argument("group")
-def members(group: str) -> None:
-    """List who is in a group, and who says so."""
-    found = list(pages(client(), f"/groups/{segment(group)}/members"))
-    rows = ([one["username"], one["source"]] for one in found)
-    show(found, lambda: table(["username", "from"], rows, "Nobody is in this group."))
 
 
 @click.group(cls=Group)

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from stead.api.errors import Conflict, InvalidInput, NotFound, SteadError
 from stead.api.signin import Trace
 from stead.domain import rbac
-from stead.domain.records import Actor, Group, GroupMember, Page
+from stead.domain.records import Actor
 from stead.services.core import Core
 from stead.services.signin import explanation, flow, record
 from stead.services.signin.flow import Tested
 from stead.services.signin.providers import Configured
-from stead.services.users import page_bounds
 from stead.store import factors as factor_store
-from stead.store import groups as group_store
 from stead.store import signin as store
 
 
@@ -165,29 +163,3 @@ def _only_while_signing_in(core: Core, configured: Configured) -> Conflict:
 def _with_remedy(error: SteadError) -> str:
     detail = record.detail_of(error)
     return f"{detail} {error.remedy}" if error.remedy and error.remedy not in detail else detail
-
-
-def groups(core: Core, actor: Actor, search: str = "", limit: int = 50, offset: int = 0) -> Page:
-    rbac.require(actor, rbac.Resource.USER, rbac.Action.READ)
-    limit, offset = page_bounds(limit, offset)
-    with core.database.read():
-        items, total = group_store.page(search, limit, offset)
-    return Page(items=tuple(items), total=total)
-
-
-def group(core: Core, actor: Actor, ref: str) -> Group:
-    rbac.require(actor, rbac.Resource.USER, rbac.Action.READ)
-    with core.database.read():
-        found = group_store.by_ref(ref)
-    if found is None:
-        raise NotFound(f"There is no group {ref}.")
-    return found
-
-
-def members(core: Core, actor: Actor, ref: str, limit: int = 50, offset: int = 0) -> Page:
-    """Who is in a group, and who says so."""
-    found = group(core, actor, ref)
-    limit, offset = page_bounds(limit, offset)
-    with core.database.read():
-        items, total = group_store.members(found.id, limit, offset)
-    return Page(items=tuple(GroupMember(username, source) for username, source in items), total=total)

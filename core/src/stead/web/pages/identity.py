@@ -1,4 +1,4 @@
-"""Identity providers for those who manage the deployment: how they stand, tests, the record of attempts, groups."""
+"""Identity providers for those who manage the deployment: how they stand, tests, the record of attempts."""
 
 from __future__ import annotations
 
@@ -53,25 +53,6 @@ def attempts() -> Response:
 @login_required
 def attempt(number: int) -> Response:
     return page("identity/attempt.html", attempt=record.get(current_core(), current_actor(), number))
-
-
-@blueprint.get("/groups")
-@login_required
-def groups() -> Response:
-    number, offset = offset_of_page()
-    text = request.args.get("q", "").strip()[:254]
-    found = administration.groups(current_core(), current_actor(), text, PAGE_SIZE, offset)
-    return page("identity/groups.html", found=found, number=number, size=PAGE_SIZE, text=text)
-
-
-@blueprint.get("/groups/<group_id>")
-@login_required
-def group(group_id: str) -> Response:
-    number, offset = offset_of_page()
-    core, actor = current_core(), current_actor()
-    found = administration.members(core, actor, group_id, PAGE_SIZE, offset)
-    shown = administration.group(core, actor, group_id)
-    return page("identity/group.html", group=shown, found=found, number=number, size=PAGE_SIZE)
 
 
 @blueprint.get("/identity/<name>")

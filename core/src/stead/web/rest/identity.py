@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from stead.domain.records import Group, GroupMember, Page, Session, SignInAttempt, SignInStep, User
+from stead.domain.records import Page, Session, SignInAttempt, SignInStep, User
 from stead.services import sessions
 from stead.services.signin import administration, conversion, devices, flow, passwords, record, terminals
 from stead.services.signin.accounts import Preview
@@ -16,7 +16,7 @@ from stead.services.signin.administration import Check, Method, ProviderStatus
 from stead.services.signin.devices import DeviceCode
 from stead.web.auth import current_actor
 from stead.web.context import client_address, current_core
-from stead.web.rest.common import Paging, Password, SearchPaging
+from stead.web.rest.common import Password, SearchPaging
 from stead.web.rest.parsing import Input
 from stead.web.rest.routing import Api, PageOf
 from stead.web.rest.users import LoggedIn, logged_in
@@ -186,16 +186,6 @@ def list_attempts(query: AttemptsQuery) -> Page:
         limit=query.limit,
         offset=query.offset,
     )
-
-
-@api.get("/groups", "List groups", query=SearchPaging, returns=PageOf(Group))
-def list_groups(query: SearchPaging) -> Page:
-    return administration.groups(current_core(), current_actor(), query.q, query.limit, query.offset)
-
-
-@api.get("/groups/<ref:ref>/members", "List who is in a group", query=Paging, returns=PageOf(GroupMember))
-def list_members(ref: str, query: Paging) -> Page:
-    return administration.members(current_core(), current_actor(), ref, query.limit, query.offset)
 
 
 @api.get("/users/<ref:ref>/sessions", "List where somebody is signed in", returns=PageOf(Session))

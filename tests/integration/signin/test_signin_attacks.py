@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -115,6 +116,31 @@ def test_a_state_that_is_not_ours_is_refused(world: Any, query: str) -> None:
     assert "Begin again" in response.text
 
 
+def test_a_state_with_another_secret_is_refused_and_uses_nothing_up(world: Any) -> None:
+    browser = world.browser()
+    back = world.page.approve(browser.begin(), "bob")
+    state = state_of(back)
+    guess = f"{state.partition('-')[0]}-{'A' * 43}"
+    assert browser.get(back.replace(state, guess)).status_code == 401
+    assert browser.get(back).status_code == 303
+
+
+def test_an_answer_is_bounded(world: Any) -> None:
+    browser = world.browser()
+    back = world.page.approve(browser.begin(), "bob")
+    asked = world.page.asked
+    assert browser.get(f"{back}&more={'x' * 65_536}").status_code == 400
+    assert world.page.asked == asked, "the provider is not even asked"
+
+
+def test_nobody_is_sent_to_what_is_no_address(world: Any) -> None:
+    for url in ("javascript:alert(1)//", "data:text/html,x", "//evil.example", "https:///nowhere"):
+        world.page.url = url
+        response = world.browser().get("/sign-in/corp")
+        assert response.status_code == 503, url
+        assert url not in response.text
+
+
 def test_a_parameter_that_comes_twice_is_refused(world: Any) -> None:
     browser = world.browser()
     back = world.page.approve(browser.begin(), "bob")
@@ -168,6 +194,55 @@ def test_an_equal_subject_at_another_provider_is_somebody_else(world: Any, make_
     impostor = world.browser()
     impostor.sign_in("bob", "other")
     assert impostor.whoami()["username"] == "bob-2"
+
+
+def test_issuer_and_subject_at_another_provider_are_somebody_else(world: Any, make_person: Any) -> None:
+    """Whoever runs the second provider decides what it says."""
+    world.browser().sign_in()
+    world.other.add(make_person("bob", email="bob@elsewhere.example"))
+    impostor = world.browser()
+    impostor.sign_in("bob", "other")
+    assert impostor.whoami()["username"] == "bob-2"
+
+
+def test_a_subject_of_another_issuer_is_somebody_else(world: Any, make_person: Any) -> None:
+    """One provider that speaks for several issuers, as those of many tenants do."""
+    world.browser().sign_in()
+    world.page.add(make_person("eve", subject="id-of-bob", issuer="https://tenant.example"))
+    impostor = world.browser()
+    impostor.sign_in("eve")
+    assert impostor.whoami()["username"] == "eve"
+
+
+def test_an_address_that_is_not_verified_is_not_taken(world: Any, make_person: Any) -> None:
+    """Else somebody could be invited, mailed or found by an address that is not theirs; and keep its owner out."""
+    world.page.add(make_person("eve", email="chief@example.org", email_verified=False))
+    attacker = world.browser()
+    attacker.sign_in("eve")
+    assert attacker.whoami()["email"] == "eve@corp.invalid"
+    world.page.add(make_person("chief"))
+    owner = world.browser()
+    owner.sign_in("chief")
+    assert owner.whoami()["email"] == "chief@example.org"
+    world.page.add(make_person("eve", email="later@example.org", email_verified=False))
+    attacker.sign_in("eve")
+    assert attacker.whoami()["email"] == "eve@corp.invalid"
+
+
+def test_somebody_without_a_usable_name_at_the_provider_is_nobody(world: Any) -> None:
+    bob = world.page.people["bob"]
+    for changes in (
+        {"subject": ""},
+        {"issuer": ""},
+        {"subject": "x" * 256},
+        {"issuer": "x" * 513},
+        {"subject": "id\nof-bob"},
+        {"issuer": "https://id\u202e"},
+    ):
+        world.page.add(replace(bob, **changes))
+        browser = world.browser()
+        assert browser.sign_in().status_code == 503, changes
+        assert browser.whoami() is None
 
 
 def test_an_account_that_is_suspended_stays_out(world: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stead.api.errors import Conflict, InvalidInput, NotAuthenticated
+from stead.api.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated
 from stead.api.signin import Trace
 from stead.domain.states import Role
 from stead.services import authentication, groups, users
@@ -168,6 +168,7 @@ def test_somebody_who_is_tied_already_is_not_tied_to_a_second_account(world: Any
         provider_password="theirs",
     )
     assert page.status_code == 409
+    assert "is tied to another account here" in page.text
     assert world.user("carol").provider == ""
 
 
@@ -207,6 +208,20 @@ def test_an_administrator_gives_a_federated_account_a_password(world: Any) -> No
     assert world.login("bob", "a new long one").status_code == 200
     stranger = world.browser()
     assert stranger.sign_in().status_code == 401, "the address belongs to an account with a password now"
+
+
+def test_nobody_gives_the_account_of_the_mightier_a_password(make_world: MakeWorld, make_person: MakePerson) -> None:
+    """Else a user administrator could come in as an owner."""
+    world = make_world(corp={"roles": {"boss": ["owner"], "authors": ["template-admin"]}})
+    world.page.add(make_person("bob", groups=("boss",)))
+    world.page.add(make_person("eve", groups=("authors",)))
+    for name in ("bob", "eve"):
+        world.browser().sign_in(name)
+    admin, author = world.actor(world.local("admin", Role.USER_ADMIN)), world.actor(world.user("eve"))
+    for actor, name in ((admin, "bob"), (admin, "eve"), (author, "bob")):
+        with pytest.raises(Forbidden):
+            conversion.to_password(world.core, actor, name, "another long password")
+        assert world.user(name).provider == "corp"
 
 
 def test_whoever_has_the_shell_gets_back_in(world: Any) -> None:

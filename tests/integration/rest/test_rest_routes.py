@@ -27,6 +27,7 @@ TABLE: dict[str, Row] = {
     "GET /api/v2/starters": (SIGNED_IN, {}),
     "GET /api/v2/starters/<ref:ref>/archive": (SIGNED_IN, {"path": "/starters/{starter}/archive"}),
     "GET /api/v2/plugins": ((401, 403, 403, 403, 403, 200, 200), {}),
+    "GET /api/v2/policies": ((401, 403, 403, 403, 403, 200, 200), {}),
     "POST /api/v2/users/first": (
         (409,) * 7,
         {"json": {"username": "x1", "email": "x1@example.com", "password": "correct horse 1"}},

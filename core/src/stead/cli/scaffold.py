@@ -20,6 +20,7 @@ class Kind(StrEnum):
     PROVIDER = "provider"
     IDENTITY = "identity"
     IDE = "ide"
+    POLICY = "policy"
 
 
 def write(name: str, kind: Kind, folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from stead.domain.states import Role
 from stead.plugins import PluginStatus
 from stead.services import password_policy, secrets
 from stead.services.core import SYSTEM, Core, new_id
+from stead.services.policies.enabled import EnabledPolicy
 from stead.store import users as store
 
 
@@ -52,6 +53,47 @@ def create_first_owner(core: Core, username: str, email: str, password: str, nam
         change.record("created first owner", "user", user.id, user.username, after={"email": user.email})
         change.event("user.created", id=user.id, username=user.username)
     return user
+
+
+@dataclass(frozen=True)
+class PolicyStatus:
+    """A policy that is enabled, and how often this server asked it since its start.
+
+    ``templates`` are patterns of the templates that it judges; none is all. What ``failed`` or was ``late`` was denied.
+    """
+
+    name: str
+    policy: str
+    title: str
+    mode: str
+    templates: tuple[str, ...]
+    transitions: tuple[str, ...]
+    judged: int
+    denied: int
+    failed: int
+    late: int
+
+
+def policies(core: Core, actor: Actor) -> list[PolicyStatus]:
+    """The enabled policies."""
+    rbac.require(actor, rbac.Resource.DEPLOYMENT, rbac.Action.READ)
+    return [_policy_status(policy) for policy in core.policies]
+
+
+def _policy_status(policy: EnabledPolicy) -> PolicyStatus:
+    counts = policy.counts
+    return PolicyStatus(
+        name=policy.name,
+        policy=policy.spec.name,
+        title=policy.spec.title,
+        mode=policy.settings.mode,
+        templates=tuple(policy.settings.templates),
+        transitions=tuple(sorted(policy.spec.transitions)),
+        judged=counts["judged"],
+        denied=counts["denied"],
+        failed=counts["failed"],
+        late=counts["late"],
+    )
 
 
 def plugins(core: Core, actor: Actor) -> list[PluginStatus]:

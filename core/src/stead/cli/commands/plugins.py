@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +12,8 @@ from stead.cli import scaffold
 from stead.cli.here import client
 from stead.cli.lazy import Group
 from stead.cli.output import show, table
+
+MOST_NAMED = 3  # launchers of one plugin; of more only the number is told
 
 
 @click.group(cls=Group)
@@ -26,7 +30,7 @@ def list_plugins() -> None:
             plugin["name"],
             plugin["version"],
             plugin["status"],
-            ", ".join([*plugin["platforms"], *(_short(address) for address in plugin["providers"])]),
+            ", ".join(_brings(plugin)),
             plugin["error"],
         ]
         for plugin in found
@@ -44,7 +48,7 @@ def list_plugins() -> None:
     type=click.Choice([kind.value for kind in scaffold.Kind]),
     default=scaffold.Kind.PROVIDER.value,
     show_default=True,
-    help="A Terraform provider with its platform, an identity provider, or an IDE.",
+    help="A Terraform provider with its platform, an identity provider, an IDE, or a policy.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to write it.", show_default="stead-NAME, here")
 def new_plugin(name: str, kind: str, folder: Path | None) -> None:
@@ -58,6 +62,18 @@ def new_plugin(name: str, kind: str, folder: Path | None) -> None:
         {"folder": str(target), "kind": kind, "files": [str(path.relative_to(target)) for path in files]},
         lambda: f"{target} is a plugin. Next: cd {target} && pip install -e '.[test]' && pytest",
     )
+
+
+def _brings(plugin: dict[str, Any]) -> Iterator[str]:
+    yield from plugin["platforms"]
+    yield from (_short(address) for address in plugin["providers"])
+    yield from (f"sign-in with {kind}" for kind in plugin["identity"])
+    yield from (f"policy {name}" for name in plugin["policies"])
+    launchers = plugin["launchers"]
+    if len(launchers) > MOST_NAMED:
+        yield f"{len(launchers)} launchers"
+    else:
+        yield from (f"launcher {name}" for name in launchers)
 
 
 def _short(address: str) -> str:

@@ -9,7 +9,8 @@
         samples = {"shelf_note": Sample(lambda rig: Note(path=f"{rig.folder}/a.txt", text="one"))}
 
 A platform's plugin inherits :class:`PlatformConformance` as well; an identity provider's inherits
-:class:`CredentialsConformance` or :class:`RedirectConformance`, an IDE's :class:`LauncherConformance`.
+:class:`CredentialsConformance` or :class:`RedirectConformance`, an IDE's :class:`LauncherConformance`, a
+policy's :class:`PolicyConformance`.
 See ``docs/development/conformance.md``.
 """
 
@@ -17,6 +18,7 @@ from stead.testing.conformance.exceptions import exceptions_of
 from stead.testing.conformance.identity import CredentialsConformance, RedirectConformance
 from stead.testing.conformance.launcher import LauncherConformance
 from stead.testing.conformance.platform import PlatformConformance
+from stead.testing.conformance.policy import PolicyCase, PolicyConformance
 from stead.testing.conformance.provider import ProviderConformance
 from stead.testing.conformance.rig import Rig, Sample, configured
 
@@ -24,6 +26,8 @@ __all__ = [
     "CredentialsConformance",
     "LauncherConformance",
     "PlatformConformance",
+    "PolicyCase",
+    "PolicyConformance",
     "ProviderConformance",
     "RedirectConformance",
     "Rig",

@@ -30,6 +30,7 @@ def deployment() -> Response:
     return page(
         "administration/deployment.html",
         plugins=deployments.plugins(core, current_actor()),
+        policies=deployments.policies(core, current_actor()),
         version=VERSION,
         deployment_id=core.deployment_id,
         access_url=core.settings.access_url,

@@ -107,3 +107,9 @@ def starter_archive(ref: str) -> Response:
 def plugins() -> Page:
     found = tuple(deployment.plugins(current_core(), current_actor()))
     return Page(items=found, total=len(found))
+
+
+@api.get("/policies", "List the enabled policies", returns=PageOf(deployment.PolicyStatus))
+def policies() -> Page:
+    found = tuple(deployment.policies(current_core(), current_actor()))
+    return Page(items=found, total=len(found))

@@ -1,0 +1,3 @@
+"""Acme for Stead. Importing it imports no SDK."""
+
+VERSION = "0.1.0"

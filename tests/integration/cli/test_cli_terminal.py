@@ -138,6 +138,16 @@ def test_what_does_not_carry_the_state_changes_nothing(waiting: Waiting, browser
     assert waiting.end() == 0
 
 
+def test_an_answer_counts_once() -> None:
+    callback = Callback("s" * 43)
+    try:
+        assert callback.take(f"state={'s' * 43}&code=first")
+        assert not callback.take(f"state={'s' * 43}&code=second")
+        assert callback.wait(SECONDS)["code"] == "first"
+    finally:
+        callback.close()
+
+
 def test_an_answer_is_taken_once(waiting: Waiting, browser: httpx.Client) -> None:
     good = carried(allow(browser, waiting.page))
     seen: list[int] = []

@@ -36,6 +36,14 @@ def test_a_program_is_let_in_once(world: Any) -> None:
     assert redeem(world, begun).status_code == 401
 
 
+def test_a_right_id_with_a_wrong_secret_gets_nothing(world: Any) -> None:
+    begun = ask(world)
+    world.browser(world.owner).post("/device", code=begun["user_code"], decision="approve")
+    guess = begun | {"device_code": f"{begun['device_code'][:33]}{'A' * 43}"}
+    assert redeem(world, guess).status_code == 400
+    assert redeem(world, begun).status_code == 200
+
+
 def test_to_look_at_a_code_lets_nobody_in(world: Any) -> None:
     begun = ask(world)
     browser = world.browser(world.owner)

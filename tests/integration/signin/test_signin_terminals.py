@@ -146,9 +146,10 @@ def test_a_right_id_with_a_wrong_secret_is_refused_and_uses_nothing_up(world: An
 def test_a_state_of_a_provider_is_no_code_and_a_code_is_no_state(world: Any) -> None:
     """Both are kept in one place."""
     browser = world.browser(world.owner)
-    away = world.browser().begin()
-    state = parse_qs(urlsplit(away).query)["state"][0]
-    assert redeem(world, state).status_code == 401
+    other = world.browser()
+    back = world.page.approve(other.begin(), "bob")
+    assert redeem(world, parse_qs(urlsplit(back).query)["state"][0]).status_code == 401
+    assert other.get(back).status_code == 303, "it was not used up"
     code = code_for(browser)
     assert world.browser().get(f"/sign-in/corp/callback?state={code}&code=x").status_code == 401
 

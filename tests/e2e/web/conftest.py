@@ -478,6 +478,17 @@ def providers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Providers]:
             yield Providers(site, page, directory)
 
 
+@pytest.fixture(scope="module")
+def posting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Providers]:
+    """A site whose provider is another site to the browser, and posts its answers."""
+    page = FakePage(posts=True)
+    sections: dict[str, dict[str, Any]] = {"corp": {"kind": "fake-page", "sign_up": "open"}}
+    with page.serving():
+        folder = tmp_path_factory.mktemp("posting")
+        for site in serve_site(folder, identity=sections, plugins=registry_of(page.spec()), host="localhost"):
+            yield Providers(site, page, FakeDirectory())
+
+
 @pytest.fixture
 def providers_visit(providers: Providers, browser: Browser) -> Iterator[Callable[..., Visit]]:
     """A window on the site with identity providers."""

@@ -64,6 +64,27 @@ def test_people_come_in_by_a_button_and_leave(providers: Any, providers_visit: C
     providers.page.ends_sessions = False
 
 
+def test_an_answer_that_another_site_posts(posting: Any, browser: Any) -> None:
+    """The browser sends none of our cookies along with such a form, and all of them when it comes back by GET."""
+    posting.page.add(person("bob"))
+    context = browser.new_context()
+    page = context.new_page()
+    seen: list[tuple[str, str, bool]] = []
+
+    def note(request: Any) -> None:
+        if "/sign-in/corp/callback" in request.url:
+            seen.append((request.method, request.url, "stead_sign_in" in request.all_headers().get("cookie", "")))
+
+    page.on("requestfinished", note)
+    page.goto(f"{posting.site.url}/sign-in/corp?next=/settings")
+    page.get_by_role("button", name="bob").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    assert page.url == f"{posting.site.url}/settings"
+    assert [(method, cookie) for method, _, cookie in seen] == [("POST", False), ("GET", True)]
+    assert all("code=" not in url for _, url, _ in seen)
+    context.close()
+
+
 def test_people_come_in_with_a_password_of_the_directory(providers: Any, providers_visit: Callable[..., Any]) -> None:
     providers.directory.add(person("eve"))
     providers.directory.passwords["eve"] = "right"

@@ -46,6 +46,18 @@ roles_claim = "realm_access.roles"
 sync_interval = 1
 timeout = 60
 
+[identity.posted]
+kind = "oidc"
+title = "Posting Corp"
+order = 3
+sign_up = "open"
+issuer = "{issuer}"
+client_id = "posted"
+client_secret_file = "{folder}/corp.secret"
+response_mode = "form_post"
+extra_parameters = {{ prompt = "login" }}
+timeout = 60
+
 [identity.github]
 kind = "github"
 title = "GitHub"
@@ -92,9 +104,10 @@ def world(npm_peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         backchannel_logout_uri=f"{stead.url}/sign-in/corp/signed-out",
         backchannel_logout_session_required=True,
     )
+    posted = client("posted", redirect_uris=[f"{stead.url}/sign-in/posted/callback"])
     (folder / "corp.secret").write_text(f"{SECRET}\n")
     (folder / "github.secret").write_text(GITHUB_SECRET)
-    with OpenidPeer(folder / "openid", [registered]) as openid, GithubPeer() as github:
+    with OpenidPeer(folder / "openid", [registered, posted]) as openid, GithubPeer() as github:
         github.redirect_uri = f"{stead.url}/sign-in/github/callback"
         text = SETTINGS.format(issuer=openid.issuer, folder=folder, github=github.url, client_id=CLIENT_ID)
         (folder / "stead.toml").write_text(text)
@@ -166,6 +179,17 @@ def test_an_answer_is_good_once_and_for_one_browser(world: World) -> None:
         stranger.client.get(f"{world.stead.url}/sign-in/corp")
         assert stranger.client.get(fresh).status_code >= 400
         assert not is_signed_in(stranger, world)
+
+
+def test_a_provider_that_posts_its_answer(world: World) -> None:
+    world.know("annie")
+    with Browser() as browser:
+        begun = browser.client.get(f"{world.stead.url}/sign-in/posted")
+        assert "response_mode=form_post" in begun.headers["location"]
+        answer = browser.walk(f"{world.stead.url}/sign-in/posted", world.stead.url, login="annie", password="x")
+        assert answer.status_code == 200, answer.text[-2000:]
+        assert is_signed_in(browser, world)
+    assert world.person("annie")["provider"] == "posted"
 
 
 def test_an_equal_address_at_another_provider_is_somebody_else(world: World) -> None:
@@ -252,6 +276,7 @@ def test_the_commands_for_providers(world: World, tmp_path: Path) -> None:
     assert {name: (one["kind"], one["shape"], one["can_find"], one["looks_up"]) for name, one in listed.items()} == {
         "corp": ("oidc", "page", False, True),
         "github": ("github", "page", False, True),
+        "posted": ("oidc", "page", False, True),
     }
     for name in listed:
         checked = command(world, tmp_path, "identity", "check", name)
@@ -312,6 +337,18 @@ def test_openid_in_chromium(world: World, page: Page, tmp_path: Path) -> None:
     expect(page.get_by_role("heading", level=1).first).to_be_visible(timeout=PATIENCE * 1000)
     page.screenshot(path=tmp_path / "3-inside.png")
     assert world.person("barbara")["name"] == "Barbara Liskov"
+
+
+@pytest.mark.browser
+def test_a_posted_answer_in_chromium(world: World, page: Page) -> None:
+    world.know("radia", name="Radia Perlman")
+    page.goto(f"{world.stead.url}/login?next=/settings")
+    page.get_by_role("link", name="Continue with Posting Corp").click()
+    page.get_by_placeholder("Enter any login").fill("radia")
+    page.get_by_placeholder("and password").fill("x")
+    page.get_by_role("button", name="Sign-in").click()
+    page.wait_for_url(lambda url: url.startswith(f"{world.stead.url}/settings"))
+    assert world.person("radia")["name"] == "Radia Perlman"
 
 
 @pytest.mark.browser

@@ -140,10 +140,12 @@ class Begun:
     :param url: of the provider.
     :param kept: secret; given back to :meth:`RedirectProvider.complete` (a PKCE verifier, say). It never leaves the
         server.
+    :param form_post: the provider was asked to have the browser post its answer: the core takes it in no other way.
     """
 
     url: str
     kept: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form_post: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ class Directory(ABC):
     @property
     def can_find(self) -> bool:
         """Whether :meth:`find` knows people by their name alone; where not, it is not asked."""
-        return True
+        return type(self).find is not Directory.find
 
     @abstractmethod
     def look_up(self, link: Link, trace: Trace) -> Person | None:

@@ -146,6 +146,12 @@ def sign_in(sign_in_id: str) -> StoredSignIn | None:
     return StoredSignIn(**{name: getattr(row, name) for name in StoredSignIn.__dataclass_fields__}) if row else None
 
 
+def replace_sealed(stored: StoredSignIn, sealed: bytes) -> bool:
+    """Whether what is sealed was as it was read; it is the new one now."""
+    where = (SignInRow.id == stored.id) & (SignInRow.sealed == stored.sealed)
+    return bool(SignInRow.update(sealed=sealed).where(where).execute())
+
+
 def take_sign_in(sign_in_id: str) -> bool:
     """Use a sign-in up; of several that try, one succeeds."""
     return bool(SignInRow.delete().where(SignInRow.id == sign_in_id).execute())

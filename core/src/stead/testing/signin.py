@@ -153,12 +153,16 @@ class FakeDirectory(_Behaviour, CredentialsProvider, Directory):
 
 @dataclass
 class FakePage(_Behaviour, RedirectProvider, Directory):
-    """Signs people in at a page of its own: ``with page.serving(): ...``, or :meth:`approve` without a browser."""
+    """Signs people in at a page of its own: ``with page.serving(): ...``, or :meth:`approve` without a browser.
+
+    ``posts`` has the browser post the answer.
+    """
 
     settings: FakeSettings = field(default_factory=FakeSettings)
     url: str = "https://id.example.org"
     codes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     ends_sessions: bool = False
+    posts: bool = False
 
     def spec(self, kind: str = "fake-page", title: str = "Example Corp") -> IdentityProviderSpec:
         return IdentityProviderSpec(kind, title, lambda settings: _made(self, settings), FakeSettings)
@@ -168,7 +172,7 @@ class FakePage(_Behaviour, RedirectProvider, Directory):
         verifier = secrets.token_urlsafe(16)
         attempt.trace.note("Authorization request", self.url)
         asked = {"redirect_uri": attempt.redirect_uri, "state": attempt.state, "nonce": attempt.nonce}
-        return Begun(f"{self.url}/authorize?{urlencode(asked)}", {"verifier": verifier})
+        return Begun(f"{self.url}/authorize?{urlencode(asked)}", {"verifier": verifier}, form_post=self.posts)
 
     def approve(self, url: str, username: str) -> str:
         """What the page does when somebody says who they are: the address that the browser is sent back to."""
@@ -232,6 +236,17 @@ class FakePage(_Behaviour, RedirectProvider, Directory):
             thread.join(10)
 
 
+def _posting(away: str) -> str:
+    """A page that posts the parameters of an address to it, as `response_mode=form_post` wants it."""
+    target, _, query = away.partition("?")
+    fields = "".join(
+        f'<input type=hidden name="{html.escape(name)}" value="{html.escape(value)}">'
+        for name, value in parse_qsl(query)
+    )
+    script = "<script>document.forms[0].submit()</script>"
+    return f'<title>Example Corp</title><form method=post action="{html.escape(target)}">{fields}</form>{script}'
+
+
 def _handler_of(page: FakePage) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -248,7 +263,11 @@ def _handler_of(page: FakePage) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
             form = dict(parse_qsl(self.rfile.read(length).decode()))
-            self._send_on(page.approve(self.path, form.get("username", "")))
+            away = page.approve(self.path, form.get("username", ""))
+            if page.posts:
+                self._answer(_posting(away))
+            else:
+                self._send_on(away)
 
         def _answer(self, text: str) -> None:
             body = text.encode()

@@ -71,7 +71,7 @@ class OidcProvider(RedirectProvider, Directory):
     def begin(self, attempt: Attempt) -> Begun:
         metadata = self._discovery.get()
         self._web.check_address(metadata.authorization_endpoint)
-        verifier = secrets.token_urlsafe(48)
+        verifier, posted = secrets.token_urlsafe(48), self._settings.response_mode == "form_post"
         url = prepare_grant_uri(
             metadata.authorization_endpoint,
             self._settings.client_id,
@@ -82,12 +82,13 @@ class OidcProvider(RedirectProvider, Directory):
             nonce=attempt.nonce,
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
+            **({"response_mode": "form_post"} if posted else {}),
             **self._settings.extra_parameters,
         )
         attempt.trace.note(
             "Discovery", f"{metadata.issuer}: sign-in page at {host_of(metadata.authorization_endpoint)}"
         )
-        return Begun(url, {"verifier": verifier, "issuer": _fingerprint(metadata.issuer)})
+        return Begun(url, {"verifier": verifier, "issuer": _fingerprint(metadata.issuer)}, form_post=posted)
 
     def complete(self, attempt: Attempt, answer: Mapping[str, str], kept: Mapping[str, str]) -> Person:
         metadata = self._discovery.get()

@@ -81,6 +81,11 @@ class OidcSettings(WebSettings):
     extra_parameters: dict[str, str] = Field(
         default_factory=dict, description='Sent along to the sign-in page: { hd = "example.com", prompt = "login" }.'
     )
+    response_mode: Literal["query", "form_post"] = Field(
+        default="query",
+        description="How the provider's answer comes back: in the address, or posted by the browser. The code is worth "
+        "nothing by itself either way: form_post is for providers that demand it.",
+    )
     client_auth: Literal["auto", "basic", "post", "private_key_jwt", "tls", "none"] = Field(
         default="auto",
         description="How Stead proves itself: its secret in a header (basic) or in the form (post), a signature with "

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from stead.api.errors import InvalidInput, NotFound, RateLimited, SteadError, Unavailable
 from stead.api.signin import Attempt, AuthenticationFailed, Begun, Person, RedirectProvider, Trace
@@ -110,6 +111,7 @@ def begin(core: Core, name: str, beginning: Beginning) -> str:
     content = {
         "nonce": nonce,
         "kept": dict(begun.kept),
+        "form_post": begun.form_post,
         "return_to": beginning.return_to,
         "purpose": beginning.purpose.value,
         "user_id": beginning.user_id,
@@ -121,7 +123,7 @@ def begin(core: Core, name: str, beginning: Beginning) -> str:
         provider=name,
         state_hash=state_hash,
         browser_hash=secrets.digest(beginning.browser),
-        sealed=core.keyring.seal(f"sign-in:{sign_in_id}", json.dumps(content).encode()),
+        sealed=_seal(core, sign_in_id, content),
         address=beginning.source.address[:64],
         created_at=now,
         expires_at=now + LIFETIME,
@@ -158,10 +160,10 @@ def come_back(core: Core, name: str, answer: Mapping[str, str], browser: str | N
     configured, provider = redirect_provider(core, name)
     trace = Trace(core.clock.monotonic)
     try:
-        if sum(len(key) + len(value) for key, value in answer.items()) > LONGEST_ANSWER:
-            raise InvalidInput("The answer of the provider is too long.")
+        _check_length(answer)
         stored = _take(core, name, answer.get("state", ""), browser)
-        content = json.loads(core.keyring.open(f"sign-in:{stored.id}", stored.sealed))
+        content = _content(core, stored)
+        answer = _whole_answer(content, answer)
         for title, detail, ok in content["steps"]:
             trace.note(title, detail, ok=ok)
         trace.note("State", "ours, of this browser, for the first time")
@@ -182,6 +184,59 @@ def come_back(core: Core, name: str, answer: Mapping[str, str], browser: str | N
     return Returned(configured, person, purpose, content["return_to"], content["user_id"], trace)
 
 
+def receive(core: Core, name: str, answer: Mapping[str, str], source: Source) -> str:
+    """Keep an answer that the provider's page had the browser post; returns where to send the browser for it, by GET.
+
+    A form of another site brings none of our cookies along, which are SameSite=Lax, so nobody is known here and nothing
+    is decided: the browser that comes back by GET shows its cookie, and only then the answer is read, once.
+
+    :raises Refused: the state is not ours, or no answer was to be posted for it, or one was already.
+    """
+    redirect_provider(core, name)
+    try:
+        _check_length(answer)
+        state = answer.get("state", "")
+        stored = _begun(core, state)
+        if stored.provider != name or stored.expires_at <= core.clock.now():
+            raise _stale("the state was given out for another provider, or has expired")
+        content = _content(core, stored)
+        if not content["form_post"] or "answer" in content:
+            raise _stale("no answer was to be posted for this state, or one was already")
+        content["answer"] = dict(answer)
+        with core.database.write():
+            kept = store.replace_sealed(stored, _seal(core, stored.id, content))
+        if not kept:
+            raise _stale("an answer was posted for this state already")
+    except SteadError as error:
+        record.write_failure(core, name, source, Trace(core.clock.monotonic), error)
+        raise
+    return f"/sign-in/{name}/callback?state={quote(state, safe='')}"
+
+
+def _whole_answer(content: Mapping[str, Any], answer: Mapping[str, str]) -> Mapping[str, str]:
+    """What the provider said, by the one way that it was asked to use."""
+    if not content["form_post"]:
+        return answer
+    if "answer" not in content or set(answer) != {"state"}:
+        raise _stale("the answer was to be posted, and came in another way")
+    posted: Mapping[str, str] = content["answer"]
+    return posted
+
+
+def _check_length(answer: Mapping[str, str]) -> None:
+    if sum(len(key) + len(value) for key, value in answer.items()) > LONGEST_ANSWER:
+        raise InvalidInput("The answer of the provider is too long.")
+
+
+def _content(core: Core, stored: store.StoredSignIn) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(core.keyring.open(f"sign-in:{stored.id}", stored.sealed))
+    return {"form_post": False, **content}
+
+
+def _seal(core: Core, sign_in_id: str, content: Mapping[str, Any]) -> bytes:
+    return core.keyring.seal(f"sign-in:{sign_in_id}", json.dumps(dict(content)).encode())
+
+
 class TestFailed(AuthenticationFailed):
     """A test by an administrator came to nothing: the page shows how far it got."""
 
@@ -195,11 +250,7 @@ class TestFailed(AuthenticationFailed):
 
 def _take(core: Core, name: str, state: str, browser: str | None) -> store.StoredSignIn:
     """The sign-in of a state, which is used up by asking for it."""
-    parts = secrets.split(state)
-    with core.database.read():
-        stored = store.sign_in(parts[0]) if parts else None
-    if parts is None or stored is None or not secrets.matches(parts[1], stored.state_hash):
-        raise _stale("the state is not ours, or was used already")
+    stored = _begun(core, state)
     with core.database.write():
         taken = store.take_sign_in(stored.id)
     if not taken:
@@ -210,6 +261,16 @@ def _take(core: Core, name: str, state: str, browser: str | None) -> store.Store
         raise _stale("the state has expired")
     if not browser or not secrets.matches(browser, stored.browser_hash):
         raise _stale("the state belongs to another browser")
+    return stored
+
+
+def _begun(core: Core, state: str) -> store.StoredSignIn:
+    """The sign-in of a state, whoever brings it."""
+    parts = secrets.split(state)
+    with core.database.read():
+        stored = store.sign_in(parts[0]) if parts else None
+    if parts is None or stored is None or not secrets.matches(parts[1], stored.state_hash):
+        raise _stale("the state is not ours, or was used already")
     return stored
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, request
 from flask_login import current_user
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import InvalidInput, SteadError
@@ -98,14 +99,32 @@ def callback(name: str) -> BaseResponse:
     return response
 
 
-def _answer() -> dict[str, str]:
-    """The parameters that the browser brought.
+@blueprint.post("/sign-in/<name>/callback")
+@without_token
+def receive(name: str) -> BaseResponse:
+    """An answer that the provider's page posts (form_post): kept, and read when the browser comes for it.
 
+    No cookie means anything here: from another site none comes along, and whose sign-in it is shows at the GET.
+    """
+    request.max_content_length = LONGEST_MESSAGE
+    try:
+        return redirect(flow.receive(current_core(), name, _once(request.form), source()), 303)
+    except SteadError as error:
+        return _failed(name, error)
+
+
+def _answer() -> dict[str, str]:
+    """The parameters that the browser brought."""
+    return _once(request.args)
+
+
+def _once(values: MultiDict[str, str]) -> dict[str, str]:
+    """
     :raises InvalidInput: one came twice, so that we and the provider might read it differently.
     """
-    if any(len(values) > 1 for _, values in request.args.lists()):
+    if any(len(found) > 1 for _, found in values.lists()):
         raise InvalidInput("The answer of the provider has a parameter twice.")
-    return request.args.to_dict()
+    return values.to_dict()
 
 
 def _failed(name: str, error: SteadError) -> Response:

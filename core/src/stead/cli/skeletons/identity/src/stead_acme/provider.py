@@ -47,6 +47,11 @@ class AcmeProvider(CredentialsProvider, Directory):
         trace.note("Looked up", name, ok=entry is not None)
         return None if entry is None else _person(name, entry)
 
+    def find(self, username: str, trace: Trace) -> Person | None:
+        entry = self._people.all().get(username)
+        trace.note("Found", username, ok=entry is not None)
+        return None if entry is None else _person(username, entry)
+
 
 def _person(name: str, entry: Entry) -> Person:
     return Person(ISSUER, entry["id"], username=name, groups=tuple(entry["groups"]))

@@ -124,6 +124,23 @@ def test_a_platform_that_does_not_answer_keeps_no_other_from_being_cleaned(
     assert [leftover.key for leftover in work.abandoned(cloudy)] == ["perhaps"]
 
 
+def test_all_that_carries_a_key_goes(
+    core: Core, owner: Actor, make_template: Callable[..., Template], clock: ManualClock
+) -> None:
+    """One creation may have made several things: an image, and the container of a step of its build."""
+    clouds = {"first": Cloud(), "second": Cloud()}
+    cloudy = replace(core, plugins=only(**{name: CloudPlugin(cloud, name) for name, cloud in clouds.items()}))
+    claim = begin(cloudy, owner, make_template)
+    intend(cloudy, owner, claim, "several")
+    for cloud in clouds.values():
+        cloud.add("several", cloudy.deployment_id)
+    jobs.fail(cloudy, claim, BuildFailure("broken"))
+    clock.advance(recovery.LATECOMER + 1)
+    assert recovery.sweep(cloudy) == 1
+    assert [cloud.things for cloud in clouds.values()] == [{}, {}]
+    assert work.abandoned(cloudy) == ()
+
+
 def test_a_dead_provisioner_on_this_machine_is_noticed_at_once(
     cloudy: Core, owner: Actor, make_template: Callable[..., Template]
 ) -> None:

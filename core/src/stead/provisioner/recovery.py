@@ -23,9 +23,9 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class _Owned:
-    """What platforms have of this deployment, and which of them did not say."""
+    """What platforms have of this deployment by its key, in the order in which it can go; and which did not say."""
 
-    things: Mapping[str, tuple[Platform, OwnedResource]]
+    things: Mapping[str, Sequence[tuple[Platform, OwnedResource]]]
     silent: frozenset[str]
 
 
@@ -85,7 +85,7 @@ def _platforms_of(core: Core, leftover: Leftover) -> frozenset[str]:
 def _owned(core: Core, leftovers: Sequence[Leftover]) -> _Owned:
     """Ask the platforms where the leftovers may be, and no others."""
     asked = frozenset().union(*(_platforms_of(core, leftover) for leftover in leftovers))
-    things: dict[str, tuple[Platform, OwnedResource]] = {}
+    things: dict[str, list[tuple[Platform, OwnedResource]]] = {}
     silent: set[str] = set()
     for spec, settings in core.plugins.platforms():
         if spec.name not in asked:
@@ -93,7 +93,7 @@ def _owned(core: Core, leftovers: Sequence[Leftover]) -> _Owned:
         try:
             platform = spec.factory(settings)
             for resource in platform.owned_resources(core.deployment_id):
-                things[resource.key] = (platform, resource)
+                things.setdefault(resource.key, []).append((platform, resource))
         except Exception:  # boundary: a platform's code
             log.warning("The platform %s does not say what it has.", spec.name, exc_info=True)
             silent.add(spec.name)
@@ -104,7 +104,11 @@ def _destroy(core: Core, owned: _Owned, leftover: Leftover, say: Say) -> bool:
     """Whether nothing with that key is there any more, nor will be."""
     if leftover.key not in owned.things:
         return leftover.age > LATECOMER and not owned.silent & _platforms_of(core, leftover)
-    platform, resource = owned.things[leftover.key]
+    ends = [_destroyed(leftover, platform, thing, say) for platform, thing in owned.things[leftover.key]]
+    return all(ends)
+
+
+def _destroyed(leftover: Leftover, platform: Platform, resource: OwnedResource, say: Say) -> bool:
     try:
         platform.destroy_owned(resource)
     except Exception as error:  # boundary: a platform's code

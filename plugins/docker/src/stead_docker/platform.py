@@ -73,7 +73,7 @@ class DockerPlatform(Platform):
         built_in = {item["Id"]: item["Labels"][KEY] for item in images if KEY in (item["Labels"] or {})}
         for item in containers:
             # Whoever runs an image that we built has its labels without being ours.
-            if item["Labels"].get(KEY) != built_in.get(item["ImageID"]):
+            if item["Labels"].get(KEY) != built_in.get(item["ImageID"]) or _of_builder(item):
                 yield from _owned("docker_container", item["Id"], item["Labels"])
         for item in volumes:
             yield from _owned("docker_volume", item["Name"], item["Labels"])
@@ -95,6 +95,11 @@ class DockerPlatform(Platform):
         if resource.type_name not in calls:
             raise ProviderFailure(f"{resource.type_name} is nothing that Docker has.")
         self._engine.remove(self._context(), doing, calls[resource.type_name])
+
+
+def _of_builder(container: dict[str, Any]) -> bool:
+    """Whether it is a step of a build, of which the engine lets go only if it lives to the end of it."""
+    return container["State"] == "created" and "#(nop)" in container["Command"]
 
 
 def _owned(type_name: str, identity: str, labels: Labels | None) -> Iterator[OwnedResource]:

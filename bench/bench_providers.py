@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import Figures
 from processes import memory_mb
-from provider_peers import LEFT_OUT, PEERS, Missing, Place
+from provider_peers import PEERS, Missing, Place
 
 BUILDS = 5
 STEPS = ("plan", "apply", "second_plan", "destroy")
@@ -28,8 +28,6 @@ def measure(say: Callable[[str], None]) -> Figures:
                 _platform(name, place, figures, say)
         except Missing as reason:
             say(f"{name} is left out: {reason}")
-    for name in LEFT_OUT:
-        say(f"{name} is left out: its peer is made by its tests alone")
     return figures
 
 

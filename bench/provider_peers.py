@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
+import os
 import secrets
 import socket
 import subprocess
@@ -18,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests" / "plugins"
 START_SECONDS = 60.0
+ENGINE = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 # The peers answer at once, so that what is measured is ours: nothing waits between two looks.
 QUICK = {"pause": 0.01, "poll": 0.01}
 
@@ -99,9 +102,58 @@ def azure() -> Iterator[Place]:
             peer.close()
 
 
-PEERS = {"docker": docker, "aws": aws, "gcp": gcp, "azure": azure}
-# Their peers take a cluster, or machines: what they need is made by their tests' sessions alone.
-LEFT_OUT = ("kubernetes", "baremetal")
+@contextlib.contextmanager
+def kubernetes() -> Iterator[Place]:
+    """A real API server with its controllers; pods run as soon as they are there."""
+    sys.path.insert(0, str(TESTS / "kubernetes" / "peer"))
+    from kubernetes_peer import FOLDER, STEAD, Server, node, start
+
+    from stead.testing.session import Session, cache_folder
+
+    binaries = cache_folder() / FOLDER
+    if not (binaries / "complete").is_file():
+        raise Missing("tests/plugins/kubernetes/peer/build makes the API server")
+    session, namespace = Session.create(), "bench"
+    try:
+        found = start(session, binaries)
+        server = Server(found["url"], found["authority"], found["tokens"])
+        server.namespace(namespace)
+        where = {"host": server.url, "ca_file": server.authority, "token": server.tokens[STEAD]}
+        with node(server, namespace):
+            yield Place("stead_kubernetes.plugin", "kubernetes", {**where, "namespace": namespace, **QUICK})
+    finally:
+        session.close()
+
+
+@contextlib.contextmanager
+def baremetal() -> Iterator[Place]:
+    """A container with OpenSSH's server and a Debian."""
+    sys.path.insert(0, str(TESTS / "baremetal" / "peer"))
+    from baremetal_farm import LABEL, Farm, machine_image
+
+    from stead.testing.debian import DebianUnavailable
+    from stead.testing.docker_api import DockerApi
+    from stead.testing.engine_guardian import guarded
+
+    with DockerApi(ENGINE) as engine:
+        if not engine.answers():
+            raise Missing(f"no Docker engine answers at {ENGINE}")
+    try:
+        image = machine_image(ENGINE)
+    except DebianUnavailable as error:
+        raise Missing(str(error)) from error
+    with tempfile.TemporaryDirectory() as folder, guarded(ENGINE, LABEL):
+        farm, inventory = Farm(ENGINE, image, Path(folder)), Path(folder, "machines.json")
+        try:
+            machines = [box.entry() for box in farm.take(1)]
+            inventory.write_text(json.dumps({"as_of": "2026-01-31", "currency": "EUR", "machines": machines}))
+            settings = {"inventory": str(inventory), "key_file": str(farm.key_file), "stop_grace": 1}
+            yield Place("stead_baremetal.plugin", "baremetal", settings)
+        finally:
+            farm.close()
+
+
+PEERS = {"docker": docker, "aws": aws, "gcp": gcp, "azure": azure, "kubernetes": kubernetes, "baremetal": baremetal}
 
 
 def _free_port() -> int:

@@ -194,6 +194,47 @@ async def test_heartbeats_keep_a_stream_and_silence_ends_it() -> None:
         await until(lambda: pool.path("a") is None)
 
 
+async def test_in_a_tunnel_the_streams_of_an_agent_that_can_do_with_it_take_turns() -> None:
+    async with running(heartbeat=0.1, silence=5) as (pool, listener), agent_of(pool, listener) as agent:
+        pool._answers_for_all = lambda agent_id: agent_id == "a"
+        for _ in range(4):
+            await agent.park()
+        began = time.monotonic()
+        await until(lambda: agent.pings >= 12, 30)
+        # Each of four would have been pinged every tenth of a second.
+        assert time.monotonic() - began > 0.5
+        streams = pool._agents["a"].parked
+        assert len(streams) == 4
+        assert all(stream.asked_at > 0 for stream in streams)
+
+
+async def test_where_they_take_turns_silence_still_ends_them_all() -> None:
+    async with running(heartbeat=0.02, silence=0.2) as (pool, listener), agent_of(pool, listener) as agent:
+        pool._answers_for_all = lambda _: True
+        for _ in range(3):
+            await agent.park()
+        await until(lambda: agent.pings > 6)
+        agent.deaf = True
+        await until(lambda: pool.path("a") is None)
+
+
+async def test_one_dead_stream_of_several_does_not_end_the_others() -> None:
+    async with running(heartbeat=0.1, silence=2) as (pool, listener), agent_of(pool, listener) as agent:
+        await agent.park()
+        quiet = await pool.take("a", Target.ssh())
+        await agent.park()
+        dead = FakeAgent(listener.port, agent.ticket)
+        dead.deaf = True
+        await dead.park()
+        parked = pool._agents["a"].parked
+        await until(lambda: len(parked) == 2)
+        await until(lambda: len(parked) == 1, 30)
+        assert not quiet.closed.is_set()
+        await quiet.write_eof()
+        assert await read_all(quiet) == b"<end>"
+        await dead.stop()
+
+
 async def test_a_stream_is_taken_in_the_middle_of_a_heartbeat() -> None:
     async with running(heartbeat=0.001, silence=5) as (pool, listener), agent_of(pool, listener) as agent:
         for _ in range(50):

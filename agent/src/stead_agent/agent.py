@@ -142,7 +142,7 @@ class Agent:
             "hostname": hostname(),
             "boot_id": self._state.state.boot_id,
             "pid": os.getpid(),
-            "capabilities": ["tunnel", "websocket", "move"] if tunnel_key else ["websocket"],
+            "capabilities": ["tunnel", "websocket", "move", "shared-heartbeat"] if tunnel_key else ["websocket"],
             "restarted": self._state.restarted or self._started,
             "tunnel_key": tunnel_key,
         }

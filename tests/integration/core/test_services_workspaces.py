@@ -297,19 +297,31 @@ def test_a_server_that_died_left_no_agent_connected(
 def test_an_agent_is_let_in_while_its_build_runs(
     core: Core, owner: Actor, make_template: Callable[..., Template]
 ) -> None:
+    def admitted() -> frozenset[str]:
+        return authentication.agents_admitted(core, ["one", "two", "kept", "nobody's"])
+
     make_template("box")
+    workspaces.create(core, owner, "box", "kept")
+    run(core, token="kept")
     workspaces.create(core, owner, "box", "dev")
     run(core, token="one")
     builds.create(core, owner, "dev", Transition.STOP)
     assert authentication.agent_for_token(core, "one")  # it has to report its shutdown
+    assert admitted() == {"one", "kept"}
     run(core)
     with pytest.raises(NotAuthenticated):
         authentication.agent_for_token(core, "one")
+    assert admitted() == {"kept"}
     builds.create(core, owner, "dev", Transition.START)
     run(core, token="two")
     assert authentication.agent_for_token(core, "two")
+    assert admitted() == {"two", "kept"}
     with pytest.raises(NotAuthenticated):
         authentication.agent_for_token(core, "one")
+    builds.create(core, owner, "kept", Transition.DELETE)
+    run(core)
+    assert admitted() == {"two"}
+    assert authentication.agents_admitted(core, []) == frozenset()
 
 
 def test_agents_speak_for_themselves_alone(

@@ -15,6 +15,7 @@ from stead_agent.streams.splice import splice
 
 GREETING_TIMEOUT = 10.0
 SILENCE = 15.0  # the control plane pings every 5 s
+SILENCE_IN_TURN = 120.0  # where the streams of a tunnel take turns in being pinged
 TARGET_TIMEOUT = 10.0
 
 ServeSsh = Callable[[socket.socket, str], Awaitable[None]]
@@ -45,10 +46,13 @@ async def introduce(sock: socket.socket, ticket: str) -> None:
         raise ConnectionRefusedError(f"the control plane refused a stream: {answer.decode('utf-8', 'replace')}")
 
 
-async def await_header(sock: socket.socket, heard: Callable[[], None]) -> bytes:
-    """Answer pings until the control plane takes the stream; return the line that names the target."""
+async def await_header(sock: socket.socket, heard: Callable[[], None], silence: float = SILENCE) -> bytes:
+    """Answer pings until the control plane takes the stream; return the line that names the target.
+
+    :raises TimeoutError: nothing came for ``silence`` seconds.
+    """
     while True:
-        async with asyncio.timeout(SILENCE):
+        async with asyncio.timeout(silence):
             line = await read_line(sock)
         heard()
         if line != b"ping":

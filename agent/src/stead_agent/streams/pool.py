@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from stead_agent.backoff import Backoff
 from stead_agent.errors import AgentError
 from stead_agent.log import log
-from stead_agent.streams.parked import Targets, await_header, introduce, serve_taken
+from stead_agent.streams.parked import SILENCE, Targets, await_header, introduce, serve_taken
 from stead_agent.tasks import background
 
 Dial = Callable[[], Awaitable[socket.socket]]
@@ -29,10 +29,13 @@ class StreamPool:
     """``parked`` slots that each dial, authenticate, wait to be taken, and dial again.
 
     A taken stream lives on when the pool is stopped, until :meth:`abort`.
+
+    :param silence: seconds without a word from the control plane after which a parked stream is given up.
     """
 
-    def __init__(self, dial: Dial, targets: Targets, name: str) -> None:
+    def __init__(self, dial: Dial, targets: Targets, name: str, silence: float = SILENCE) -> None:
         self._dial = dial
+        self._silence = silence
         self._targets = targets
         self._name = name
         self._slots: list[asyncio.Task[None]] = []
@@ -92,7 +95,7 @@ class StreamPool:
             backoff.reset()
             self._parked += 1
             try:
-                header = await await_header(sock, self._heard)
+                header = await await_header(sock, self._heard, self._silence)
             finally:
                 self._parked -= 1
         except BaseException:

@@ -13,7 +13,7 @@ from stead_agent.errors import AgentError
 from stead_agent.log import log
 from stead_agent.outbox import Outbox
 from stead_agent.settings import AgentSettings
-from stead_agent.streams.parked import Targets
+from stead_agent.streams.parked import SILENCE_IN_TURN, Targets
 from stead_agent.streams.pool import StreamPool, Ticket
 from stead_agent.streams.tunnel import TunnelKey, TunnelOffer, TunnelProcess, find_program
 from stead_agent.streams.websocket import WebSocketDialer
@@ -126,7 +126,7 @@ class Transports:
         if key is None or offer is None or self._ticket is None or self._program is None:
             return
         async with TunnelProcess(self._program, offer, key, self._settings.run_dir) as process:
-            pool = StreamPool(process.dial, self._targets, "tunnel")
+            pool = StreamPool(process.dial, self._targets, "tunnel", SILENCE_IN_TURN)
             self._process, self._tunnel = process, pool
             pool.start(self._ticket)
             try:

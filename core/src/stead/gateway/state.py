@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RELAYED_WITHIN = 12.0  # seconds: parked streams beat every five
+SHARED_HEARTBEAT = "shared-heartbeat"  # what agents say that can do with one ping for all streams of a tunnel
 
 
 @dataclass
@@ -70,7 +71,9 @@ class Gateway:
         self.calls = ServiceCalls()
         self.admission = Admission()
         self.relay = Relay(self.admission)
-        self.streams = StreamPool(is_relayed=self._is_relayed, gone=self.admission.revoke)
+        self.streams = StreamPool(
+            is_relayed=self._is_relayed, gone=self.admission.revoke, answers_for_all=self._answers_for_all
+        )
         self.tunnel: TunnelServer | None = None
         self.stun_port = stun_port
         self.certificate_digest = certificate_digest
@@ -103,6 +106,9 @@ class Gateway:
         self.relay.shutdown()
         for closer in self.closers:
             closer()
+
+    def _answers_for_all(self, agent_id: str) -> bool:
+        return self.rpc is not None and self.rpc.can(agent_id, SHARED_HEARTBEAT)
 
     def _is_relayed(self, agent_id: str) -> bool:
         now = asyncio.get_running_loop().time()

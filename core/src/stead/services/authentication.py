@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -109,6 +110,7 @@ def actor_for_token(core: Core, token: str, address: str = "") -> Actor:
     if record.expires_at is not None and record.expires_at <= now:
         raise NotAuthenticated("The token has expired.", remedy="Sign in again.")
     actor = _actor(user, token_id=record.id, address=address)
+    _require_provider(core, user)
     if record.scope != tokens.SCOPE:
         # Templates and what runs in workspaces have it: an owner's roles must not be theirs.
         actor = replace(actor, roles=())
@@ -157,6 +159,7 @@ def actor_for_session(core: Core, secret: str, address: str = "") -> Actor:
     with core.database.read():
         user = users.by_id(session.user_id)
     actor = _actor(user, address=address)
+    _require_provider(core, user)
     _require_factor(core, user)
     if session.last_used_at < now - SEEN_EVERY:
         with core.database.write():
@@ -188,6 +191,16 @@ def agent_for_token(core: Core, token: str) -> AgentIdentity:
     if found is None:
         raise refused
     return found
+
+
+def agents_admitted(core: Core, tokens: Iterable[str]) -> frozenset[str]:
+    """Those of these agent tokens for which :func:`agent_for_token` finds an agent, with two queries for all."""
+    digests = {token: secrets.digest(token) for token in tokens}
+    with core.database.read():
+        builds = resources.builds_of_tokens(digests.values())
+        running = workspaces.running_builds(workspace for workspace, _ in builds.values())
+    alive = {digest for digest, (workspace, build) in builds.items() if running.get(workspace) == build}
+    return frozenset(token for token, digest in digests.items() if digest in alive)
 
 
 def agent_of(core: Core, agent_id: str) -> AgentIdentity:
@@ -234,6 +247,15 @@ def session_of(core: Core, secret: str) -> credentials.StoredSession:
     if session.expires_at <= core.clock.now():
         raise NotAuthenticated("Your session has ended.", remedy="Sign in again.")
     return session
+
+
+def _require_provider(core: Core, user: User | None) -> None:
+    """Nobody hears any more whether the people of a provider that was taken out still belong there."""
+    if user is not None and user.provider and user.provider not in core.identity.trusted:
+        raise NotAuthenticated(
+            f"You sign in with {user.provider}, which is not used here any more.",
+            remedy="Ask an administrator to give your account a password.",
+        )
 
 
 def _require_factor(core: Core, user: User | None) -> None:

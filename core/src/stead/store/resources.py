@@ -154,6 +154,14 @@ def agent_by_token_hash(token_hash: str) -> StoredAgent | None:
     return _stored(AgentRow.token_hash == token_hash)
 
 
+def builds_of_tokens(token_hashes: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Workspace and build of the agents of these tokens, each of its newest build, by token."""
+    of_tokens = AgentRow.token_hash.in_(sorted(set(token_hashes))) & AgentRow.workspace_id.is_null(False)
+    columns = (AgentRow.token_hash, AgentRow.workspace_id, AgentRow.build_id)
+    query = AgentRow.select(*columns).where(of_tokens).order_by(AgentRow.created_at)
+    return {token_hash: (workspace, build) for token_hash, workspace, build in query.tuples()}
+
+
 def builds_of_instance(instance_id: str) -> list[tuple[str, str, str]]:
     """Agent, build and workspace of every build that gave an agent to this cloud instance.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import fn
+
 from stead.domain.records import Build, Job, Workspace
 from stead.domain.states import BuildStatus, Transition, WorkspaceStatus
 from stead.domain.transitions import builds_with_status, workspace_status
@@ -197,29 +199,30 @@ def running_build(workspace_id: str) -> str | None:
 
     While a stop or delete runs, and after one that failed, that is still the start before it.
     """
-    row = WorkspaceRow.select(WorkspaceRow.latest_build_id, WorkspaceRow.deleted_at).where(
-        WorkspaceRow.id == workspace_id
-    )
-    found = row.tuples().first()
-    if found is None or found[1] is not None:
-        return None
-    starts = BuildRow.select(BuildRow.id).where(
-        (BuildRow.workspace_id == workspace_id) & (BuildRow.transition == Transition.START.value)
-    )
-    agents = AgentRow.select(AgentRow.build_id).where(AgentRow.workspace_id == workspace_id)
-    with_agents = starts.where(BuildRow.id.in_(agents))
-    newest = with_agents.order_by(BuildRow.number.desc()).tuples().first()
+    return running_builds([workspace_id]).get(workspace_id)
+
+
+def running_builds(workspace_ids: Iterable[str]) -> dict[str, str]:
+    """The same for many workspaces; those that are stopped or gone are not in it."""
+    wanted = sorted(set(workspace_ids))
+    ended = (BuildRow.transition != Transition.START.value) & (JobRow.status == BuildStatus.SUCCEEDED.value)
     over = (
         BuildRow.select(BuildRow.id)
         .join(JobRow, on=(JobRow.id == BuildRow.job_id))
-        .where(
-            (BuildRow.id == found[0])
-            & (BuildRow.transition != Transition.START.value)
-            & (JobRow.status == BuildStatus.SUCCEEDED.value)
-        )
-        .exists()
+        .where((BuildRow.id == WorkspaceRow.latest_build_id) & ended)
     )
-    return newest[0] if newest and not over else None
+    alive = WorkspaceRow.select(WorkspaceRow.id).where(
+        WorkspaceRow.id.in_(wanted) & WorkspaceRow.deleted_at.is_null() & ~fn.EXISTS(over)
+    )
+    with_agents = AgentRow.select(AgentRow.build_id).where(AgentRow.workspace_id.in_(alive))
+    newest = (
+        BuildRow.select(BuildRow.workspace_id.alias("workspace"), fn.MAX(BuildRow.number).alias("number"))
+        .where((BuildRow.transition == Transition.START.value) & BuildRow.id.in_(with_agents))
+        .group_by(BuildRow.workspace_id)
+    )
+    same = (BuildRow.workspace_id == newest.c.workspace) & (BuildRow.number == newest.c.number)
+    found: Any = BuildRow.select(BuildRow.workspace_id, BuildRow.id).join(newest, on=same).tuples()
+    return dict(found)
 
 
 def put_state(build_id: str, sealed: bytes, at: datetime) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketState
 
 from stead.api.errors import NotAuthenticated, SteadError
-from stead.gateway.credentials import bearer_token, rechecked
+from stead.gateway.credentials import bearer_token
 from stead.gateway.failures import accepting, close
 from stead.gateway.rpc import wire
 from stead.gateway.rpc.methods import METHODS, AgentMethods
@@ -29,6 +30,7 @@ REVOKED = 4003
 GOING_AWAY = 1012
 HELLO_SECONDS = 20.0
 RECHECK_SECONDS = 20.0
+RECHECK_AT_ONCE = 500  # connections that one query asks for
 
 
 class Connection:
@@ -82,6 +84,10 @@ class Connection:
         finally:
             deadline.cancel()
 
+    @property
+    def token(self) -> str:
+        return self._token
+
     def still_admitted(self) -> None:
         """
         :raises NotAuthenticated: the build of this agent is over.
@@ -123,6 +129,7 @@ class AgentRpc:
         self._gateway = gateway
         self._connections: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rechecking = False
         gateway.rpc = self
         gateway.streams.changed = self.path_changed
 
@@ -146,14 +153,11 @@ class AgentRpc:
         if before is not None:
             await before.close(REPLACED, "replaced")
         logger.info("agent %s of %s connected", connection.identity.name, connection.identity.workspace)
-
-        async def denied(error: SteadError) -> None:
-            del error
-            await self.revoke(connection)
-
+        if not self._rechecking:
+            self._rechecking = True
+            self._spawn(self._recheck())
         try:
-            async with rechecked(self._gateway.calls, connection.still_admitted, denied, RECHECK_SECONDS):
-                await connection.serve()
+            await connection.serve()
         finally:
             await asyncio.shield(self._gone(connection))
 
@@ -236,6 +240,28 @@ class AgentRpc:
         for connection in list(self._connections.values()):
             if connection.identity.workspace_id == workspace_id:
                 self._spawn(self._check(connection))
+
+    async def _recheck(self) -> None:
+        """Ask for all connections together whether their builds go on: announcements may be lost."""
+        try:
+            while self._connections:
+                await asyncio.sleep(RECHECK_SECONDS)
+                known = list(self._connections.values())
+                for start in range(0, len(known), RECHECK_AT_ONCE):
+                    await self._check_some(known[start : start + RECHECK_AT_ONCE])
+        finally:
+            self._rechecking = False
+
+    async def _check_some(self, connections: Sequence[Connection]) -> None:
+        tokens = [connection.token for connection in connections]
+        try:
+            admitted = await self._gateway.calls(authentication.agents_admitted, self._gateway.core, tokens)
+        except Exception:  # boundary: the database may be away for a moment; builds have not ended by that
+            logger.warning("could not check the agents' connections", exc_info=True)
+            return
+        for connection in connections:
+            if connection.token not in admitted:
+                await self._check(connection)
 
     async def _check(self, connection: Connection) -> None:
         try:

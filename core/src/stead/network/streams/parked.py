@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import zlib
+from collections.abc import Callable
 
 from stead.api.errors import Unavailable
 from stead.network.streams.channel import Channel, TcpChannel, Transport
@@ -33,6 +35,10 @@ class Stream:
         self.taken = False
         self._loop = asyncio.get_running_loop()
         self.listened_at = self._loop.time()
+        self.asked_at = -math.inf
+        """When it was last pinged."""
+        self.waits_since: float | None = None
+        """When the first ping was sent that has had no answer; None where none is owed."""
         self._channel = channel
         self._buffer = b""
         self._joined: TcpChannel | None = None
@@ -45,13 +51,16 @@ class Stream:
 
     # Parked
 
-    async def stay_parked(self, interval: float, silence: float) -> bool:
+    async def stay_parked(
+        self, interval: float, silence: float, spared: Callable[[Stream], bool] = lambda _: False
+    ) -> bool:
         """Answer for this stream until it is taken (True) or dead (False).
 
         :param interval: seconds between two pings.
-        :param silence: seconds without a word after which the agent is taken for gone.
+        :param silence: seconds without an answer after which the agent is taken for gone.
+        :param spared: tells, when a ping is due, that another stream's stands for this one's.
         """
-        heartbeat = asyncio.create_task(self._beat(interval, silence))
+        heartbeat = asyncio.create_task(self._beat(interval, silence, spared))
         try:
             return await self._listen()
         except (ConnectionError, OSError):
@@ -65,6 +74,7 @@ class Stream:
         while line := await self.read_line():
             self.listened_at = self._loop.time()
             if line == "pong":
+                self.waits_since = None
                 continue
             if self._answer is None or line.partition(" ")[0] not in {"ok", "no"}:
                 return False
@@ -73,13 +83,16 @@ class Stream:
             return line == "ok"
         return False
 
-    async def _beat(self, interval: float, silence: float) -> None:
+    async def _beat(self, interval: float, silence: float, spared: Callable[[Stream], bool]) -> None:
         with contextlib.suppress(ConnectionError, OSError):
             while not self.taken:
                 await asyncio.sleep(self._until_beat(interval))
-                if self._loop.time() - self.heard_at > silence:
+                now = self._loop.time()
+                if self.waits_since is not None and now - self.waits_since > silence:
                     break
-                if not self.taken:
+                if not self.taken and not spared(self):
+                    self.asked_at = now
+                    self.waits_since = now if self.waits_since is None else self.waits_since
                     await self._channel.write(PING)
         if not self.taken:
             self.abort()

@@ -53,6 +53,7 @@ class StreamPool:
 
     :param is_relayed: tells of an agent whose tunnel works whether its packets pass through our relay.
     :param gone: called with the id of an agent whose ticket ended, or that left without one.
+    :param answers_for_all: tells of an agent that a ping on one of its streams in the tunnel may stand for all.
 
     ``changed`` is called with the id of an agent that parked a stream or lost one: its path may be another now.
     """
@@ -62,10 +63,12 @@ class StreamPool:
         timings: StreamTimings | None = None,
         is_relayed: Callable[[str], bool] = lambda _: False,
         gone: Callable[[str], None] = lambda _: None,
+        answers_for_all: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.timings = timings or StreamTimings()
         self._is_relayed = is_relayed
         self._gone = gone
+        self._answers_for_all = answers_for_all
         self.changed: Callable[[str], None] = lambda _: None
         self._agents: dict[str, _Lines] = {}
         self._by_ticket: dict[bytes, str] = {}
@@ -132,7 +135,7 @@ class StreamPool:
         self._park(lines, stream)
         self.changed(stream.agent_id)
         try:
-            if await stream.stay_parked(self.timings.heartbeat, self.timings.silence):
+            if await stream.stay_parked(self.timings.heartbeat, self.timings.silence, self._spared):
                 await stream.closed.wait()
             elif not stream.taken:
                 self._suspect(lines, stream)
@@ -175,11 +178,23 @@ class StreamPool:
                 return
         lines.parked.append(stream)
 
+    def _spared(self, stream: Stream) -> bool:
+        """Whether another ping in the same tunnel does for this stream: they take turns, one in each interval."""
+        lines = self._agents.get(stream.agent_id)
+        if lines is None or stream.transport is not Transport.TUNNEL or not self._answers_for_all(stream.agent_id):
+            return False
+        last_asked = [other.asked_at for other in lines.parked if other.transport is stream.transport]
+        just_now = asyncio.get_running_loop().time() - self.timings.heartbeat / 2
+        return max(last_asked, default=stream.asked_at) > just_now or min(last_asked) < stream.asked_at
+
     def _suspect(self, lines: _Lines, dead: Stream) -> None:
-        """A parked stream fell silent: what else of its transport is silent as long is dead too."""
-        horizon = asyncio.get_running_loop().time() - self.timings.silence
-        for stream in list(lines.taken):
-            if stream.transport is dead.transport and stream.heard_at < horizon:
+        """Where a parked stream fell silent, and no other of its transport has said a word since, all are dead."""
+        since, now = dead.waits_since, asyncio.get_running_loop().time()
+        if since is None or now - since <= self.timings.silence:
+            return
+        kin = [one for one in (*lines.parked, *lines.taken) if one.transport is dead.transport and one is not dead]
+        if all(one.heard_at < since for one in kin):
+            for stream in kin:
                 stream.abort()
 
     # Taking

@@ -270,6 +270,7 @@ CORE_SETTINGS = frozenset(
         "title",
         "icon",
         "enabled",
+        "when_disabled",
         "order",
         "sign_up",
         "sign_up_domains",

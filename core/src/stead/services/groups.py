@@ -46,7 +46,7 @@ def members(core: Core, actor: Actor, ref: str, limit: int = 50, offset: int = 0
 
 def brought_by(core: Core, group: Group) -> str:
     """The name of the provider that brings a group and keeps it; empty where it is changed by hand."""
-    return group.source if group.source in core.identity else ""
+    return group.source if group.source in core.identity.trusted else ""
 
 
 def create(core: Core, actor: Actor, name: str) -> Group:
@@ -167,7 +167,7 @@ def _refuse_told(core: Core, sources: Iterable[str], group: Group, user: User) -
 
 
 def _configured(core: Core, sources: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(source for source in sources if source in core.identity))
+    return tuple(sorted(source for source in sources if source in core.identity.trusted))
 
 
 def _take_over(group: Group) -> None:

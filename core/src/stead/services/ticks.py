@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 REAP_EVERY = 2.0  # seconds
 EXPIRE_EVERY = 60.0
 LOOK_UP_EVERY = 5.0
+END_REMOVED_EVERY = 5.0
 FORGET_PROVISIONERS_AFTER = timedelta(minutes=10)
 FORGET_CHALLENGES_AFTER = timedelta(minutes=5)
 
@@ -35,6 +36,7 @@ class Ticks:
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads}, daemon=True)
         self._add(reap, REAP_EVERY, core)
         self._add(expire, EXPIRE_EVERY, core)
+        self._add(end_of_removed, END_REMOVED_EVERY, core)
         for one in directories:
             self._add(partial(look_up, name=one.name), LOOK_UP_EVERY, core, f"look_up {one.name}")
 
@@ -79,6 +81,11 @@ def expire(core: Core) -> None:
         factors.delete_expired(now)
         job_store.forget_provisioners(now - FORGET_PROVISIONERS_AFTER)
     record.expire(core)
+
+
+def end_of_removed(core: Core) -> None:
+    """End the sessions that came by an identity provider which was taken out of the settings."""
+    ending.end_of_removed(core)
 
 
 def look_up(core: Core, name: str) -> None:

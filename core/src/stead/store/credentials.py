@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from stead.domain.records import Session, Token
-from stead.models import LoginFailureRow, SessionRow, TokenRow
+from stead.models import LoginFailureRow, SessionRow, TokenRow, UserRow
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,18 @@ def delete_sessions_at(provider: str, user_id: str = "", provider_session: str =
     return ended
 
 
+def users_of_other_providers(trusted: Iterable[str], limit: int) -> list[tuple[str, str, str]]:
+    """Id, username and provider of people with sessions whose provider is none of these."""
+    query = (
+        UserRow.select(UserRow.id, UserRow.username, UserRow.provider)
+        .join(SessionRow, on=(SessionRow.user_id == UserRow.id))
+        .where((UserRow.provider != "") & UserRow.provider.not_in(sorted(trusted)))
+        .distinct()
+        .limit(limit)
+    )
+    return [(user_id, username, provider) for user_id, username, provider in query.tuples()]
+
+
 def extend_session(session_id: str, used_at: datetime, expires_at: datetime) -> None:
     SessionRow.update(last_used_at=used_at, expires_at=expires_at).where(SessionRow.id == session_id).execute()
 
@@ -99,8 +112,10 @@ def delete_session(session_id: str) -> None:
     SessionRow.delete().where(SessionRow.id == session_id).execute()
 
 
-def delete_sessions_of(user_id: str, *, but: str | None = None) -> None:
-    SessionRow.delete().where((SessionRow.user_id == user_id) & (SessionRow.id != (but or ""))).execute()
+def delete_sessions_of(user_id: str, *, but: str | None = None) -> int:
+    """How many there were, but for the one that stays."""
+    deleted = SessionRow.delete().where((SessionRow.user_id == user_id) & (SessionRow.id != (but or ""))).execute()
+    return int(deleted)
 
 
 def insert_token(token: Token, secret_hash: str) -> None:

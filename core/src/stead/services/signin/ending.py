@@ -131,6 +131,25 @@ def _still_there(core: Core, configured: Configured, link: store.StoredLink, per
         sync.apply(core, change, configured, user, person, trace)
 
 
+def end_of_removed(core: Core) -> int:
+    """End the sessions of people whose provider is not configured any more; returns of how many people.
+
+    Their tokens open nothing meanwhile, and wait for the day when the provider is back: a name that was mistyped in
+    the settings must not cost everybody their tokens.
+    """
+    with core.database.read():
+        found = credentials.users_of_other_providers(core.identity.trusted, BATCH)
+    for user_id, username, provider in found:
+        with core.change(SYSTEM) as change:
+            if credentials.delete_sessions_of(user_id):
+                rights.look_again(change, user_id)
+                after = {"provider": provider, "reason": "the provider is not configured any more"}
+                change.record("ended sessions", "user", user_id, username, after=after)
+    if found:
+        log.warning("ended the sessions of %d people whose identity provider is not configured any more", len(found))
+    return len(found)
+
+
 def signed_out(core: Core, name: str, message: Mapping[str, str], source: Source) -> int:
     """End the sessions that a provider says are over; returns how many people were signed out.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -101,15 +101,24 @@ def _fits(person: Person) -> bool:
 class Providers:
     """All that are configured and enabled, in the order of the sign-in page."""
 
-    def __init__(self, configured: Mapping[str, Configured] | None = None) -> None:
+    def __init__(self, configured: Mapping[str, Configured] | None = None, kept: Iterable[str] = ()) -> None:
+        """
+        :param kept: names of those that are off, and whose people keep what they have open.
+        """
         ordered = sorted((configured or {}).values(), key=lambda one: (one.settings.order, one.title, one.name))
         self._configured = {one.name: one for one in ordered}
+        self._kept = frozenset(kept)
 
     def __iter__(self) -> Iterator[Configured]:
         return iter(self._configured.values())
 
     def __contains__(self, name: object) -> bool:
         return name in self._configured
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Names of the providers whose people may have something open."""
+        return self._kept | frozenset(self._configured)
 
     def get(self, name: str) -> Configured:
         """
@@ -135,24 +144,28 @@ def load(sections: Mapping[str, Mapping[str, Any]], plugins: PluginRegistry) -> 
     :raises InvalidInput: one of them cannot be; the message says which and why.
     """
     made: dict[str, Configured] = {}
+    kept: set[str] = set()
     try:
         for name, section in sections.items():
-            one = _load_one(name, section, plugins)
-            if one is not None:
-                made[name] = one
+            table, settings = _read(name, section)
+            if settings.enabled:
+                made[name] = _load_one(name, table, settings, plugins)
+            elif settings.when_disabled == "keep":
+                kept.add(name)
     except BaseException:
         Providers(made).close()
         raise
-    return Providers(made)
+    return Providers(made, kept)
 
 
-def _load_one(name: str, section: Mapping[str, Any], plugins: PluginRegistry) -> Configured | None:
+def _read(name: str, section: Mapping[str, Any]) -> tuple[Table, CoreSettings]:
     if name in RESERVED:
         raise InvalidInput(f"[identity.{name}]: the name {name!r} is reserved.", field=f"identity.{name}")
     table = Table("identity", name, section, CORE_SETTINGS)
-    core = table.core(CoreSettings)
-    if not core.enabled:
-        return None
+    return table, table.core(CoreSettings)
+
+
+def _load_one(name: str, table: Table, core: CoreSettings, plugins: PluginRegistry) -> Configured:
     spec = _kind(name, core.kind, plugins)
     settings = table.own(spec.settings)
     try:

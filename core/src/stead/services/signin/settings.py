@@ -27,6 +27,11 @@ class CoreSettings(BaseModel, extra="forbid", frozen=True):
     title: str = Field(default="", max_length=64, description="What people read on its button.")
     icon: str = Field(default="", description="Name of an icon, or an address below `/icon/`.")
     enabled: bool = Field(default=True, description="Off: nobody signs in with it, and it is not asked anything.")
+    when_disabled: Literal["end", "keep"] = Field(
+        default="end",
+        description="What becomes of what its people have open while it is off: sessions end and API tokens open"
+        " nothing, or both go on although nobody asks the provider about them.",
+    )
     order: int = Field(default=100, description="Place on the sign-in page; small comes first.")
     sign_up: Literal["closed", "open", "domains", "groups"] = Field(
         default="closed",

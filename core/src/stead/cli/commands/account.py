@@ -97,6 +97,7 @@ def _exchange(client: Client, asked: dict[str, str]) -> str:
             "This account has a second factor, and nobody is here to type its code.",
             remedy="Use --token-stdin with an API token, or --no-browser.",
         )
+    say("This account has a second factor. For a passkey, stop this and use --browser.")
     code = str(click.prompt("Code of your authenticator, or a recovery code", err=True, hide_input=False))
     return str(client.post("/login", asked | {"code": code.strip()})["token"])
 

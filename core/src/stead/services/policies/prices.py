@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
@@ -30,22 +30,17 @@ class PriceBook:
 
     def price(self, plan: Plan) -> Plan:
         """The plan with what is known of its prices; without any where the platforms do not answer in time."""
+        bare = _with_prices(plan, lambda _: None)
         try:
             until = time.monotonic() + DEADLINE
-            return self._bounded.ask(lambda: self._priced(plan), until).get(until)
+            return self._bounded.ask(lambda: _with_prices(bare, self._price), until).get(until)
         except Exception:  # boundary: plugin calls
             log.warning("A plan could not be priced.", exc_info=True)
-            return plan
-
-    def _priced(self, plan: Plan) -> Plan:
-        return plan.model_copy(update={"resources": tuple(self._with_price(one) for one in plan.resources)})
-
-    def _with_price(self, resource: PlannedResource) -> PlannedResource:
-        price = self._price(resource) if resource.stays else None
-        known = {"hourly": price.hourly, "currency": price.currency} if price else {"hourly": None, "currency": ""}
-        return resource.model_copy(update=known)
+            return bare
 
     def _price(self, resource: PlannedResource) -> Price | None:
+        if not resource.stays:
+            return None
         for platform in self._platforms():
             try:
                 found = platform.price(resource.type, resource.attributes)
@@ -62,6 +57,16 @@ class PriceBook:
                 made = [_platform(spec, settings) for spec, settings in self._specs]
                 self._made = tuple(platform for platform in made if platform is not None)
             return self._made
+
+
+def _with_prices(plan: Plan, price_of: Callable[[PlannedResource], Price | None]) -> Plan:
+    """The plan with these prices and no others."""
+    priced = []
+    for resource in plan.resources:
+        price = price_of(resource)
+        known = {"hourly": price.hourly if price else None, "currency": price.currency if price else ""}
+        priced.append(resource.model_copy(update=known))
+    return plan.model_copy(update={"resources": tuple(priced)})
 
 
 def _platform(spec: PlatformSpec, settings: BaseModel) -> Platform | None:

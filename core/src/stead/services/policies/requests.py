@@ -31,6 +31,7 @@ def describe(
     :param workspace: its name, which it may not have in the database yet.
     """
     masked = tuple(one.name for one in version.parameters if one.styling.get("mask_input"))
+    defaults = {one.name: one.default for one in version.parameters if one.default is not None}
     return BuildRequest(
         transition=transition.value,
         initiator=_who(initiator_id),
@@ -40,7 +41,7 @@ def describe(
         workspace=workspace,
         number=number,
         other_workspaces=workspaces.count_others(owner_id, workspace),
-        parameters={name: value for name, value in parameters.items() if name not in masked},
+        parameters={name: value for name, value in {**defaults, **parameters}.items() if name not in masked},
         masked=masked,
         reason=reason,
     )

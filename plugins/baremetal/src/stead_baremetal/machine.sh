@@ -245,6 +245,10 @@ agent_state() {
 # --- wiping ----------------------------------------------------------------------------------------------------
 
 PLACES="/home /tmp /var/tmp /dev/shm /run/user /var/spool/cron /var/spool/at /var/mail /run/lock"
+first_of() {
+    # The first that find tells of, in words where it was killed and so tells nothing.
+    { find "$@" 2>/dev/null; [ $? -lt 128 ] || echo "$1 could not be looked through: it"; } | head -n 1
+}
 remains() {
     # What is still there of the account $1 with uid $2, in words; nothing where all is gone.
     [ -z "$2" ] || [ -z "$(processes_of "$2")" ] || { echo "processes of $1 do not end"; return; }
@@ -252,11 +256,11 @@ remains() {
     [ -z "$1" ] || [ -z "$(uid_of "$1")" ] || { echo "the account $1 cannot be removed"; return; }
     for place in $PLACES; do
         [ -n "$2" ] && [ -d $place ] || continue
-        found=$(find $place -user "$2" 2>/dev/null | head -n 1)
+        found=$(first_of $place -user "$2")
         [ -z "$found" ] || { echo "$found cannot be removed"; return; }
     done
     for place in $(conf wipe); do
-        found=$(find "$place" -mindepth 1 2>/dev/null | head -n 1)
+        found=$(first_of "$place" -mindepth 1)
         [ -z "$found" ] || { echo "$found cannot be removed"; return; }
     done
     [ ! -e "$WORK" ] && [ ! -e "$UNIT" ] || echo "the agent's files cannot be removed"
@@ -361,7 +365,8 @@ release() {
     set_phase releasing
     echo stopped >"$STATE/wanted"
     stop_agent "${in_grace:-5}"
-    left=$(wipe)
+    # What is killed in the middle says nothing, which must not count as that nothing is left.
+    left=$(wipe) || left=$(wipe) || left="the wiping was interrupted"
     if [ -n "$left" ]; then
         printf '%s\n' "$left" | keep "$STATE/dirty"
         stop_with $DIRTY "$left"

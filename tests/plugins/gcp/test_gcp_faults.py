@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from stead_gcp_peer.server import Fault
+from stead_gcp_peer.server import Fault, Peer
 
-from stead.api.errors import BuildCanceled, CapacityExhausted, PermissionMissing, ProviderFailure, QuotaExceeded
+from stead.api.errors import (
+    BuildCanceled,
+    CapacityExhausted,
+    PermissionMissing,
+    ProviderFailure,
+    QuotaExceeded,
+    SteadError,
+)
+from stead.testing.conformance import Rig as ConformanceRig
+from stead.testing.conformance import configured
+from stead.testing.conformance.builds import Builds
+from stead_gcp import labels as labelling
+from stead_gcp import plugin
 from stead_gcp.address import Address
 from stead_gcp.disk import Disk
 from stead_gcp.firewall import Firewall, Rule
 from stead_gcp.instance import Instance, InstanceFromTemplate
 from stead_gcp.instance_blocks import AccessConfig, BootDisk, InitializeParams, NetworkInterface
+from stead_gcp.provider import Google
 
 TEMPLATE = "projects/acme-dev/global/instanceTemplates/base"
 IMAGE = "projects/debian-cloud/global/images/family/debian-12"
@@ -49,24 +64,33 @@ MAKERS: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: InstanceFromTemplate(name="it", source_instance_template=TEMPLATE),
     ),
 }
+CHANGES = "setLabels|update"
 every_type = pytest.mark.parametrize("kind", sorted(MAKERS))
 
-WRONG = (
-    Fault(".*insert", "status", times=3, status=429, reason="rateLimitExceeded"),
-    Fault(".*insert", "status", times=2, status=403, reason="rateLimitExceeded"),
-    Fault(".*insert", "status", times=3, status=503),
-    Fault(".*insert", "cut", times=2),
-    Fault(".*insert", "lost", times=2),
-    Fault(".*insert", "vanishes", times=2),
-    Fault(".*insert", "fails", times=2, reason="INTERNAL_ERROR"),
-    Fault(".*insert", "half", times=1, reason="INTERNAL_ERROR"),
-    Fault(".*Operations.get", "cut", times=3),
-    Fault(".*get", "status", times=3, status=500),
-    Fault(".*delete", "status", times=3, status=429, reason="rateLimitExceeded"),
-    Fault(".*delete", "lost", times=2),
-    Fault(".*delete", "cut", times=2),
-    Fault(".*delete", "fails", times=2, reason="RESOURCE_NOT_READY"),
-)
+# Faults after which the build goes on as if nothing had been, whatever call they are at.
+PASSING = {
+    "throttled": Fault("", "status", times=3, status=429, reason="rateLimitExceeded"),
+    "throttled as forbidden": Fault("", "status", times=2, status=403, reason="rateLimitExceeded"),
+    "unavailable": Fault("", "status", times=3, status=503),
+    "cut off": Fault("", "cut", times=2),
+    "answer lost": Fault("", "lost", times=2),
+    "no answer": Fault("", "late"),
+    "error after the deed": Fault("", "broken", times=2),
+    "answer torn": Fault("", "torn"),
+}
+# Faults after which a build may fail; the next one mends it.
+MENDED = {
+    "operation fails": Fault("", "fails", times=2, reason="INTERNAL_ERROR"),
+    "operation fails for good": Fault("", "fails", times=50, status=400, reason="SOMETHING_NEW"),
+    "half done": Fault("", "half", reason="INTERNAL_ERROR"),
+    "gone after it was made": Fault("", "vanishes", times=2),
+    "gone before": Fault("", "gone"),
+    "conflict": Fault("", "status", times=2, status=409, reason="conflict"),
+    "fingerprint of another": Fault("", "status", times=1, status=412, reason="conditionNotMet"),
+    "not ready": Fault("", "fails", times=2, status=400, reason="RESOURCE_NOT_READY"),
+    "throttled for ever": Fault("", "status", times=1000, status=429, reason="rateLimitExceeded"),
+    "answers lost for ever": Fault("", "lost", times=1000),
+}
 FATAL = (
     ("fails", "QUOTA_EXCEEDED", QuotaExceeded, "Ask for a higher quota"),
     ("fails", "ZONE_RESOURCE_POOL_EXHAUSTED", CapacityExhausted, "another zone"),
@@ -76,19 +100,125 @@ FATAL = (
 )
 
 
-@every_type
-@pytest.mark.parametrize("fault", WRONG, ids=lambda fault: f"{fault.method}-{fault.kind}-{fault.status}")
-def test_whatever_goes_wrong_there_is_one_of_it_and_then_none(rig, kind: str, fault: Fault) -> None:
+@dataclass
+class Scene:
+    """One resource of a type, the builds of it, and the fake that fails."""
+
+    peer: Peer
+    config: Any
+    collection: str
+    builds: Builds
+
+    def spoil(self, fault: Fault, verb: str) -> None:
+        self.peer.faults[:] = [replace(fault, method=rf"compute\.{self.collection}\.({verb})")]
+
+    @property
+    def real(self) -> list[str]:
+        """Everything of its kind; with the disks, as those of instances go along."""
+        kinds = {self.collection, "disks"}
+        return [f"{kind}/{name}" for kind in sorted(kinds) for name in self.peer.names(kind)]
+
+    @property
+    def whole(self) -> list[str]:
+        return ["disks/it", "instances/it"] if self.collection == "instances" else [f"{self.collection}/it"]
+
+    def build(self) -> SteadError | None:
+        failure = self.builds.attempt(lambda: self.builds.apply(self.config))
+        assert set(self.real) <= set(self.whole), "there is more than one of it"
+        keys = {item.key for item in self.builds.rig.owned()}
+        assert keys <= {labelling.value(key) for key in self.builds.known}, "nobody knows of it"
+        assert not self.real or keys, "the owned listing does not tell of it"
+        return failure
+
+    def change(self) -> None:
+        if isinstance(self.config, Firewall):
+            self.config.priority = (self.config.priority or 1000) - 1
+        else:
+            self.config.labels = {"team": f"t{secrets.token_hex(3)}"}
+
+    def converge(self) -> None:
+        """With the faults gone the next build ends well, and the one after it finds nothing to do."""
+        self.peer.faults.clear()
+        self.builds.sweep()
+        assert self.build() is None
+        assert self.real == self.whole
+        assert self.build() is None
+        assert self.builds.done == "", "a second build changes something"
+
+    def end(self) -> None:
+        self.peer.faults.clear()
+        self.builds.sweep()
+        self.builds.destroy()
+        self.builds.sweep()
+        assert self.real == []
+        assert self.builds.rig.owned() == []
+
+
+@pytest.fixture
+def scene(rig, tmp_path: Path) -> Callable[..., Scene]:
     rig.peer.world.add(TEMPLATE, BASE)
-    collection, make = MAKERS[kind]
-    rig.peer.faults[:] = [replace(fault)]
-    made = rig.create(make())
-    assert rig.peer.names(collection) == ["it"]
-    assert len(rig.owned()[{"instances": "google_compute_instance"}.get(collection, kind)]) == 1
-    rig.peer.faults[:] = [replace(fault)]
-    made.delete(rig.context())
-    assert rig.owned() == {}
-    assert rig.peer.names(collection) == rig.peer.names("disks") == []
+    (spec,) = plugin.stead_terraform_providers()
+
+    def make(kind: str, **tuned: Any) -> Scene:
+        settings = rig.configured(**tuned)
+        provider = configured(spec, settings, {}, rig.build)
+        there = ConformanceRig(spec, settings, provider, rig.platform, tmp_path)
+        collection, config = MAKERS[kind]
+        return Scene(rig.peer, config(), collection, Builds(there))
+
+    return make
+
+
+def test_every_type_of_the_provider_has_a_row() -> None:
+    assert set(MAKERS) == {kind.type_name for kind in Google.resources}
+
+
+@every_type
+@pytest.mark.parametrize("fault", sorted(PASSING))
+def test_a_fault_that_passes_is_not_noticed(scene: Callable[..., Scene], kind: str, fault: str) -> None:
+    made = scene(kind, **({"timeout": 1.5} if PASSING[fault].kind == "late" else {}))
+    made.spoil(PASSING[fault], "insert")
+    assert made.build() is None
+    made.converge()
+    made.spoil(PASSING[fault], "get")
+    assert made.build() is None
+    assert made.builds.done == ""
+    made.change()
+    made.spoil(PASSING[fault], CHANGES)
+    assert made.build() is None
+    assert made.builds.done == "update"
+    made.converge()
+    made.spoil(PASSING[fault], "delete")
+    made.builds.destroy()
+    made.end()
+
+
+@every_type
+@pytest.mark.parametrize("fault", sorted(MENDED))
+def test_after_a_fault_that_does_not_pass_the_next_build_mends_it(
+    scene: Callable[..., Scene], kind: str, fault: str
+) -> None:
+    made = scene(kind)
+    for verb in ("insert", "get", CHANGES):
+        if MENDED[fault].kind == "gone" and verb == "insert":
+            continue  # before its creation there is nothing
+        made.change()
+        made.spoil(MENDED[fault], verb)
+        made.build()
+        made.converge()
+    made.spoil(MENDED[fault], "delete")
+    made.builds.attempt(made.builds.destroy)
+    made.end()
+
+
+@every_type
+@pytest.mark.parametrize("fault", sorted(PASSING))
+def test_a_look_at_an_operation_that_fails_is_repeated(scene: Callable[..., Scene], kind: str, fault: str) -> None:
+    made = scene(kind, **({"timeout": 1.5} if PASSING[fault].kind == "late" else {}))
+    made.peer.faults[:] = [replace(PASSING[fault], method=r"compute\.\w+Operations\.get")]
+    assert made.build() is None
+    assert made.builds.done == "create"
+    made.end()
 
 
 @every_type

@@ -27,7 +27,8 @@ class Fault:
     :param kind: ``status`` (answers ``status`` with ``reason``), ``lost`` (does it and breaks the connection),
         ``cut`` (breaks the connection and does nothing), ``fails`` (the operation ends with the error ``reason``),
         ``half`` (as ``fails``, and what was made stays), ``vanishes`` (as if it had succeeded, and it is gone),
-        ``slow`` (the operation takes ``seconds``).
+        ``slow`` (the operation takes ``seconds``), ``broken`` (does it and answers 500), ``torn`` (does it, and half of
+        the answer comes), ``late`` (does it, and no answer comes), ``gone`` (what it is about is gone before).
     """
 
     method: str
@@ -51,6 +52,7 @@ class Peer:
     used: set[str] = field(default_factory=set)
     page: int = 500
     url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
 
     def fault(self, method: str, *kinds: str) -> Fault | None:
         for fault in self.faults:
@@ -71,6 +73,18 @@ class Peer:
 
 class Broken(Exception):
     """The connection is to be broken."""
+
+
+class Late(Exception):
+    """No answer is to come."""
+
+
+class Torn(Exception):
+    """Half of the answer is to come."""
+
+    def __init__(self, answer: Found) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 def _answer(peer: Peer, http: str, path: str, query: dict[str, str], body: Any) -> Found:
@@ -106,11 +120,31 @@ def _answer(peer: Peer, http: str, path: str, query: dict[str, str], body: Any) 
         raise Problem(fault.status, fault.reason, "injected")
     api.check_request(method, places, query, body)
     peer.require(permissions.needed(method.id, query, body or {}), places["project"])
+    if peer.fault(method.id, "gone") is not None:
+        _forget(peer.world, method, places)
     answer = _do(peer, method, places, query, body)
     api.check(str(method.response), answer)
-    if peer.fault(method.id, "lost") is not None:
-        raise Broken
+    _interrupt(peer.fault(method.id, "lost", "late", "torn", "broken"), answer)
     return answer
+
+
+def _forget(world: World, method: Method, places: dict[str, str]) -> None:
+    """Somebody else removes what the request is about."""
+    kind = method.id.split(".")[1]
+    path = f"projects/{places['project']}/{_place(places)}/{kind}/{_name(kind, places)}"
+    if path in world.things:
+        machines.delete(world, path) if kind == "instances" else world.things.pop(path)
+
+
+def _interrupt(fault: Fault | None, answer: Found) -> None:
+    """What was done stays; its answer does not arrive as it should."""
+    if fault is None:
+        return
+    if fault.kind == "broken":
+        raise Problem(500, "internalError", "injected")
+    if fault.kind == "torn":
+        raise Torn(answer)
+    raise Broken if fault.kind == "lost" else Late
 
 
 def _do(peer: Peer, method: Method, places: dict[str, str], query: dict[str, str], body: Any) -> Found:
@@ -292,7 +326,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
-        split = urlsplit(self.path)
+        split, late, half = urlsplit(self.path), False, False
+        answer: Found = {}
         with self.peer.world.lock:
             self.peer.world.settle()
             try:
@@ -303,24 +338,29 @@ class _Handler(BaseHTTPRequestHandler):
                     200,
                     _answer(self.peer, self.command, split.path, query, json.loads(raw) if raw else None),
                 )
-            except Broken:
-                self.close_connection = True
-                self.connection.close()
-                return
+            except (Broken, Late) as end:
+                self.close_connection, late = True, isinstance(end, Late)
+                status = 0
+            except Torn as torn:
+                status, answer, self.close_connection = 200, torn.answer, True
+                half = True
             except Refused as refusal:
                 self.peer.problems.append(f"{self.command} {self.path}: {refusal}")
                 status, answer = 400, _error(400, "invalid", str(refusal))
             except Problem as problem:
                 status, answer = problem.status, _error(problem.status, problem.reason, problem.message)
-        self._send(status, answer)
+        if status:
+            self._send(status, answer, half=half)
+        elif late:
+            self.peer.released.wait(60)
 
-    def _send(self, status: int, answer: Found) -> None:
+    def _send(self, status: int, answer: Found, *, half: bool) -> None:
         content = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=UTF-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[: len(content) // 2] if half else content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - named by the standard library
 
@@ -342,7 +382,7 @@ class Running:
     """``with Running() as peer: …``: a fake of its own on a free port."""
 
     def __enter__(self) -> Peer:
-        peer = Peer()
+        peer = self._peer = Peer()
         handler = type("Handler", (_Handler,), {"peer": peer})
         self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -351,6 +391,7 @@ class Running:
         return peer
 
     def __exit__(self, *exception: object) -> None:
+        self._peer.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)

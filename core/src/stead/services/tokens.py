@@ -7,7 +7,7 @@ from datetime import timedelta
 from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Token
-from stead.services import secrets, users
+from stead.services import rights, secrets, users
 from stead.services.core import Core, new_id
 from stead.store import credentials
 
@@ -74,4 +74,5 @@ def delete(core: Core, actor: Actor, ref: str) -> None:
         raise NotFound(f"There is no token {ref}.")
     with core.change(actor) as change:
         credentials.delete_token(token.id)
+        rights.look_again(change, token.user_id)
         change.record("deleted", "token", token.id, token.name)

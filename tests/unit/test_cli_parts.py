@@ -68,7 +68,7 @@ def _all_reasons(kind: type[errors.SteadError] = errors.SteadError) -> Iterator[
 def test_every_refusal_of_the_api_has_its_exit_code() -> None:
     codes = {kind.reason: exit_code(kind.reason) for kind in _all_reasons()}
     assert codes["invalid_input"] == Exit.USAGE
-    assert codes["not_authenticated"] == codes["forbidden"] == Exit.NOT_SIGNED_IN
+    assert codes["not_authenticated"] == codes["forbidden"] == codes["policy_denied"] == Exit.NOT_SIGNED_IN
     assert codes["not_found"] == Exit.NOT_FOUND
     assert codes["conflict"] == Exit.CONFLICT
     assert codes["capacity_exhausted"] == codes["unavailable"] == Exit.FAILED

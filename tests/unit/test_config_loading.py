@@ -74,6 +74,36 @@ def test_plugins_have_sections(tmp_path: Path) -> None:
     assert disabled.plugins.disabled == ["a", "b"]
 
 
+def test_policies_have_tables_of_names_that_administrators_choose(tmp_path: Path) -> None:
+    config = write(tmp_path, "[policies.workspace-limit]\nmost = 3\n[policies.empty]\n")
+    environ = {"STEAD_POLICIES_WORKSPACE_LIMIT_MODE": "warn", "STEAD_POLICIES_COST_MOST": "0.5"}
+    settings = load_settings(config=config, environ=environ)
+    assert settings.policies.sections == {
+        "workspace-limit": {"most": 3, "mode": "warn"},
+        "empty": {},
+        "cost": {"most": "0.5"},
+    }
+    shown = {item.name: item for item in show_settings(settings)}
+    assert (shown["policies.workspace-limit.mode"].value, shown["policies.workspace-limit.most"].value) == (
+        "warn",
+        HIDDEN,
+    )
+    assert shown["policies.cost.most"].source == "environment STEAD_POLICIES_COST_MOST"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("policies = 1", "policies must be a table"),
+        ("[policies]\nmost = 1", "There is no setting policies.most"),
+        ('[policies."Big Cost"]\nmost = 1', "policies.Big Cost is no name for a policy"),
+    ],
+)
+def test_a_table_of_policies_that_is_none_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        load_settings(config=write(tmp_path, text), environ={})
+
+
 def test_a_secret_comes_from_a_file_and_is_shown_nowhere(tmp_path: Path) -> None:
     url = "postgresql://stead:hunter2@db/stead"
     (tmp_path / "pg").write_text(url + "\n")

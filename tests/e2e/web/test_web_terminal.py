@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
+import subprocess
 import sys
 import threading
 import time
@@ -30,7 +32,7 @@ class Terminal:
     """``stead login`` at a pseudo-terminal whose browser writes down which page it was to open."""
 
     folder: Path
-    process: int = 0
+    process: subprocess.Popen[bytes] | None = None
     screen: str = ""
     status: int | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -46,10 +48,14 @@ class Terminal:
         config = str(self.folder / "config")
         environment = kept | {"STEAD_CONFIG_DIR": config, "BROWSER": str(opener), "TERM": "xterm"} | more
         command = [sys.executable, "-m", "stead.cli.main", *arguments]
-        self.process, terminal = pty.fork()
-        if self.process == 0:
-            os.execve(command[0], command, environment)
-        threading.Thread(target=self._read, args=(terminal,), daemon=True).start()
+        terminal, its = pty.openpty()
+        try:
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True
+            )
+        finally:
+            os.close(its)
+        threading.Thread(target=self._read, args=(self.process, terminal), daemon=True).start()
 
     @property
     def opened(self) -> Path:
@@ -66,7 +72,12 @@ class Terminal:
         assert self.status is not None
         return self.status
 
-    def _read(self, terminal: int) -> None:
+    def stop(self) -> None:
+        if self.process is not None and not self.ended.is_set():
+            self.process.kill()
+            self.ended.wait(30)
+
+    def _read(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         until = time.monotonic() + 2 * SECONDS
         while time.monotonic() < until:
             if not select.select([terminal], [], [], 1.0)[0]:
@@ -77,7 +88,7 @@ class Terminal:
                 break
             self.screen += data.decode(errors="replace")
         os.close(terminal)  # hangs up on what runs still
-        self.status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        self.status = process.wait(SECONDS)
         self.ended.set()
 
 
@@ -85,9 +96,7 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(tmp_path)
     yield made
-    if made.process and not made.ended.is_set():
-        os.kill(made.process, 9)
-        made.ended.wait(30)
+    made.stop()
 
 
 def somebody(username: str) -> Person:
@@ -155,11 +164,12 @@ def test_over_ssh_and_where_no_browser_opens_a_code_is_shown(
         folder = tmp_path / name
         folder.mkdir()
         terminal = Terminal(folder)
-        terminal.start("login", providers.site.url, **environment)
-        found = eventually(lambda t=terminal: "code is " in t.screen, timeout=SECONDS, what="the code")
-        assert found
-        assert not terminal.opened.exists()
-        code = terminal.screen.partition("code is ")[2][:9]
-        page = providers_visit().open(f"/device?code={code}")
-        page.get_by_role("button", name="Let it in").click()
-        assert terminal.end() == 0, terminal.screen
+        try:
+            terminal.start("login", providers.site.url, **environment)
+            found = eventually(lambda t=terminal: re.search(r"code is (\S{9})\.", t.screen), timeout=SECONDS)
+            assert not terminal.opened.exists()
+            page = providers_visit().open(f"/device?code={found[1]}")
+            page.get_by_role("button", name="Let it in").click()
+            assert terminal.end() == 0, terminal.screen
+        finally:
+            terminal.stop()

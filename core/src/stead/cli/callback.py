@@ -19,7 +19,7 @@ from stead.cli.failures import CliError
 HOST = "127.0.0.1"
 READ_SECONDS = 10.0  # for a request to come in
 OUTCOME_SECONDS = 90.0  # for the code to be exchanged, while the browser waits
-SHOWN_SECONDS = 5.0  # for the browser to be told
+SHOWN_SECONDS = 10.0  # for the browser to be told
 _PAGE = '<!doctype html><meta charset="utf-8"><title>Stead</title><h1>{title}</h1><p>{text}</p>'
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -63,6 +65,37 @@ def test_a_shell_stays_in_the_tunnel(world: World) -> None:
     before = moves(world)
     assert world.person.sh("echo here") == "here\n"
     assert moves(world) == before
+
+
+def test_the_end_of_a_token_ends_what_is_in_the_tunnel_and_what_has_left_it(world: World) -> None:
+    person, before = world.person, moves(world)
+    made = world.deployment.post("/users/me/tokens", {"name": f"ends-{secrets.token_hex(3)}"})
+    environment = {**person.environment(), "STEAD_TOKEN": made["secret"]}
+    scripts = {"in the tunnel": "echo here; sleep 300", "beside it": f"head -c {BURST} /dev/zero; sleep 300"}
+    with contextlib.ExitStack() as running:
+        opened = {}
+        for name, script in scripts.items():
+            process = subprocess.Popen(
+                ["ssh", "-F", str(person.config), person.host, script],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            running.callback(process.communicate)
+            running.callback(process.kill)
+            opened[name] = process
+            assert process.stdout is not None
+            assert process.stdout.read(5 if name == "in the tunnel" else BURST)
+        eventually(lambda: moves(world) == before + 1, 60, what="a stream that leaves the tunnel")
+        assert all(process.poll() is None for process in opened.values())
+        began = time.monotonic()
+        with world.deployment.client() as client:
+            client.delete(f"/users/me/tokens/{made['token']['id']}").raise_for_status()
+        for name, process in opened.items():
+            assert process.wait(60) == 255, name
+        assert time.monotonic() - began < 60
+    assert person.sh("echo still") == "still\n"
 
 
 def test_what_has_left_the_tunnel_outlives_it(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from stead.api import Destination, LauncherSpec
-from stead.testing.waiting import eventually
+from stead.services.presence import MetadataValue
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -26,12 +26,10 @@ def test_a_launcher_of_a_plugin_is_in_the_menu(
     workspace = site.running(site.template("launched", plain=True), "launched")
     site.connect(workspace)
     page = visit().open(f"/workspaces/{workspace.owner}/launched")
-    # While the agent's first reports come in, the block is drawn anew, and a menu in it may close again.
-    expect(page.get_by_text("1.4 of 8 GB")).to_be_visible()
+    page.get_by_text("Other editors").click()
     link = page.get_by_role("link", name="Lapce")
-    eventually(lambda: link.is_visible() or page.get_by_text("Other editors").click(), 20, interval=0.5)
-    hidden = page.get_by_role("link", name="Lapce", include_hidden=True)
-    href = str(hidden.get_attribute("href"))
+    expect(link).to_be_visible()
+    href = str(link.get_attribute("href"))
     assert href.startswith("lapce://ssh/")
     assert "@launched.stead/" in href
     expect(page.get_by_role("link", name="Open in VS Code", exact=True)).to_be_visible()
@@ -41,3 +39,33 @@ def test_a_launcher_of_a_plugin_is_in_the_menu(
         "JetBrains",
         "More",
     ]
+
+
+def test_a_live_update_leaves_menus_focus_and_scroll_as_they_are(site: Any, visit: Callable[..., Any]) -> None:
+    workspace = site.running(site.template("steady", plain=True), "steady")
+    agent = site.connect(workspace)
+    page = visit().open(f"/workspaces/{workspace.owner}/steady")
+
+    def report(value: str) -> None:
+        site.core.presence.set_metadata(agent.id, {"memory": MetadataValue(value, "", site.core.clock.now())})
+        site.core.bus.publish(f"agent:{agent.id}", {"metadata": ["memory"]})
+        expect(page.get_by_text(value)).to_be_visible(timeout=20_000)
+
+    own_ways = page.locator(f"#ways-{agent.id}")
+    own_ways.locator("summary").click()
+    menu = page.locator(f"#editors-{agent.id}")
+    menu.locator("summary").click()
+    item = menu.get_by_role("link").last
+    item.focus()
+    page.evaluate("scrollTo(0, 120)")
+    scrolled = page.evaluate("scrollY")
+    for value in ("2.1 of 8 GB", "2.2 of 8 GB", "2.3 of 8 GB"):
+        report(value)
+        expect(item).to_be_visible()
+        expect(item).to_be_focused()
+        expect(own_ways).to_have_attribute("open", "")
+        assert page.evaluate("scrollY") == scrolled
+    page.keyboard.press("Escape")
+    expect(item).to_be_hidden()
+    report("2.4 of 8 GB")
+    expect(item).to_be_hidden()

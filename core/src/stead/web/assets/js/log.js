@@ -273,7 +273,7 @@ class SteadLog extends HTMLElement {
     if (this.#clicking) return;
     this.#linked = id;
     this.#following = false;
-    this.closest("details")?.setAttribute("open", "");
+    this.closest("details:not([open])")?.querySelector("summary").click();
     this.scrollIntoView({ block: "nearest" });
     this.#draw();
   }

@@ -164,6 +164,14 @@ def test_a_passkey_opens_no_account_that_may_not_use_its_password(core: Core, ow
         enter(core)
 
 
+def test_a_passkey_opens_no_suspended_account(core: Core, owner: Actor, member: Actor) -> None:
+    key = passkey_of(core, member)
+    users.set_status(core, owner, "bob", "suspended")
+    secret, options = second.begin_passkey(core)
+    with pytest.raises(NotAuthenticated):
+        second.finish_passkey(core, secret, key.get(options), HERE)
+
+
 def test_nobody_takes_away_what_is_somebody_elses(core: Core, member: Actor, make_person: Callable[..., Actor]) -> None:
     device_of(core, member)
     (mine,) = stored_of(core, member)

@@ -272,6 +272,20 @@ def test_a_test_in_the_browser_signs_nobody_in(world: Any) -> None:
     assert member.get("/identity/corp/try").status_code == 403
 
 
+def test_a_test_is_shown_to_whoever_began_it(world: Any) -> None:
+    """It names what the provider knows of somebody, and who would get which roles."""
+    browser = world.browser(world.owner)
+    for username in ("bob", "nobody"):
+        away = browser.get("/identity/corp/try").location
+        secret = authentication.open_session(world.core, world.local(f"next-{username}").id, "", "")
+        browser.client.set_cookie("stead_session", secret, domain="stead.test")
+        shown = browser.get(world.page.approve(away, username))
+        assert shown.status_code == 400
+        assert "id-of-bob" not in shown.text
+        secret = authentication.open_session(world.core, world.owner.id, "", "")
+        browser.client.set_cookie("stead_session", secret, domain="stead.test")
+
+
 def signed_in(world: Any, make_person: MakePerson) -> tuple[Any, str]:
     """Somebody of the directory with a browser and a token."""
     world.directory.add(make_person("eve", issuer="ldap://example"))

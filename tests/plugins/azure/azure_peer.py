@@ -30,6 +30,7 @@ CLIENT = "33333333-3333-3333-3333-333333333333"
 OBJECT = "44444444-4444-4444-4444-444444444444"
 SECRET = "hunter2-hunter2"
 Found = dict[str, Any]
+LATE = 30.0  # seconds after which a late answer is given up
 
 
 class Refused(Exception):
@@ -45,7 +46,9 @@ class Fault:
     """What goes wrong with the next requests that match.
 
     :param kind: ``refuse`` (answer with an error), ``drop`` (hang up before doing it), ``lose`` (do it and hang up),
-        ``fail`` (the operation ends badly), ``vanish`` (done, and gone at once), ``hang`` (the operation never ends).
+        ``late`` (do it and say nothing), ``after`` (do it and say that it failed), ``fail`` (the operation ends badly),
+        ``vanish`` (done, and gone at once), ``hang`` (the operation never ends).
+    :param after: method and pattern of a request: only once Azure has carried it out.
     """
 
     method: str
@@ -56,6 +59,7 @@ class Fault:
     code: str = "InternalServerError"
     message: str = "An error has occurred"
     headers: dict[str, str] = field(default_factory=dict)
+    after: tuple[str, str] | None = None
     seen: int = 0
 
 
@@ -77,6 +81,8 @@ class AzurePeer:
         self.operations: dict[str, Operation] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
+        self.done: list[tuple[str, str]] = []  # requests that were carried out
+        self.calmed = threading.Event()
         self.complaints: list[str] = []
         self.granted: set[str] | None = None  # actions; None is everything
         self.used: set[str] = set()
@@ -98,7 +104,8 @@ class AzurePeer:
     def reset(self) -> None:
         """As new."""
         with self.lock:
-            for held in (self.things, self.operations, self.faults, self.requests, self.complaints, self.used):
+            self.calm()
+            for held in (self.things, self.operations, self.requests, self.complaints, self.used):
                 held.clear()
             self.granted, self.polls, self.secret = None, 1, SECRET
 
@@ -124,11 +131,24 @@ class AzurePeer:
     def take(self, method: str, path: str) -> Fault | None:
         with self.lock:
             for item in self.faults:
-                if item.method == method and item.times > 0 and re.search(item.pattern, path, re.IGNORECASE):
+                if not (item.method == method and item.times > 0 and re.search(item.pattern, path, re.IGNORECASE)):
+                    continue
+                if item.after is None or self.is_done(*item.after):
                     item.times -= 1
                     item.seen += 1
                     return item
         return None
+
+    def is_done(self, method: str, pattern: str) -> bool:
+        return any(verb == method and re.search(pattern, path, re.IGNORECASE) for verb, path in self.done)
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        with self.lock:
+            self.faults.clear()
+            self.done.clear()
+            self.calmed.set()
+            self.calmed = threading.Event()
 
     def token(self) -> str:
         claims = {"appid": CLIENT, "oid": OBJECT, "tid": TENANT, "aud": self.address}
@@ -219,10 +239,15 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(fault.status, fault.code, fault.message, **fault.headers)
             self._authorized()
             status, body, headers = self._manage(method, path, query, raw, fault)
-            if fault and fault.kind == "lose":
+            self.peer.done.append((method, path))
+            if fault and fault.kind == "late":
+                self.peer.calmed.wait(LATE)
+            if fault and fault.kind in ("lose", "late"):
                 self.close_connection = True
                 self.connection.close()
                 return
+            if fault and fault.kind == "after":
+                raise Refused(fault.status, fault.code, fault.message, **fault.headers)
             self._answer(status, body, headers)
         except Refused as refused:
             body = {"error": {"code": refused.code, "message": refused.message}}

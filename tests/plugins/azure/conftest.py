@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Rig:
 
     peer: AzurePeer
     certificate: SelfSigned
+    options: dict[str, Any] = field(default_factory=dict)
     name: str = field(default_factory=lambda: f"d-{secrets.token_hex(4)}")
     log: list[tuple[str, str]] = field(default_factory=list)
 
@@ -52,10 +53,7 @@ class Rig:
             endpoint=self.peer.address,
             authority=self.peer.address,
             ca_bundle=self.certificate.certificate,
-            pause=0.01,
-            poll=0.01,
-            attempts=4,
-            cleanup=5.0,
+            **{"pause": 0.01, "poll": 0.01, "attempts": 4, "cleanup": 5.0, "settle": 0.5, **self.options},
         )
         self.provider = Azure(settings=self.settings)
         self.platform = AzurePlatform(self.settings)
@@ -122,12 +120,19 @@ def azure_cloud(azure_server: AzurePeer, azure_certificate: SelfSigned) -> Itera
     made.close()
 
 
+@pytest.fixture(scope="session")
+def rig_of() -> Callable[..., Rig]:
+    """Makes a rig with other settings."""
+    return lambda peer, certificate, **options: Rig(peer, certificate, options)
+
+
 @pytest.fixture
 def rig(peer: AzurePeer, azure_certificate: SelfSigned, azure_cloud: Cloud) -> Iterator[Rig]:
     made = Rig(peer, azure_certificate)
     made.provider._cloud = azure_cloud
+    own = made.platform._cloud
     yield made
-    made.platform._cloud.close()
+    own.close()
 
 
 GROUP = {"resource_group_name": "g", "location": "westeurope"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import inspect
 import json
@@ -240,4 +241,14 @@ def test_prices_are_refreshed_from_the_vendors_list(tmp_path: Path, capsys, monk
     found = json.loads(target.read_text())["regions"]["eastus"]
     assert found["machines"]["Standard_D2s_v5"] == {"regular": 0.5, "spot": 0.1}
     assert found["disks"] == {"P10": 21.5}
-    assert "2 prices of 1 regions" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 prices of 1 regions" in said
+    assert "Azure's price list" in said
+
+
+def test_the_shipped_prices_are_dated_and_say_that_they_are_approximate(capsys) -> None:
+    prices.main([])
+    said = capsys.readouterr().out
+    assert f"as of {datetime.date.fromisoformat(prices.table()['as_of'])}" in said
+    assert "approximate" in said.lower()
+    assert "approximate" in (Path(__file__).parents[3] / "plugins" / "azure" / "README.md").read_text()

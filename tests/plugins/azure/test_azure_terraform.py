@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,16 +38,28 @@ def actions(plan) -> dict[str, str]:
     return {change.address: change.action for change in plan.changes if change.action != "read"}
 
 
+def tokenless(machine: dict[str, Any]) -> bool:
+    """Whether the agent is told to prove where it runs, and is given no token."""
+    properties = machine["properties"]
+    texts = [properties["osProfile"]["customData"], properties.get("userData") or ""]
+    said = "".join(base64.b64decode(text).decode() for text in texts)
+    scripts = re.findall(r"content: ([A-Za-z0-9+/=]{40,})", said)
+    said += "".join(base64.b64decode(text).decode() for text in scripts)
+    return 'CODER_AGENT_AUTH="azure-instance-identity"' in said and "AGENT_TOKEN" not in said
+
+
 @pytest.mark.parametrize("name", ["azure-linux", "azure-linux-kept"])
 def test_starters_through_their_lives(rig, runner: TemplateRunner, name: str) -> None:
     template, peer = starter(name), rig.peer
     runner.apply(template)
     (machine,) = peer.of("virtualMachines")
     assert machine["tags"]["stead.workspace"] == rig.build.workspace_id
+    assert tokenless(machine), "no token stands in a machine's data"
+    assert runner.attributes("coder_agent.main")["auth"] == "azure-instance-identity"
     assert len(peer.of("disks")) == 2
     assert [disk["lun"] for disk in machine["properties"]["storageProfile"]["dataDisks"]] == [10]
 
-    assert actions(runner.plan(template, **KEPT)) == {}, "a second plan is empty"
+    assert actions(runner.plan(template)) == {}, "a second plan is empty"
 
     runner.apply(template, transition="stop")
     if name == "azure-linux":
@@ -61,7 +76,7 @@ def test_starters_through_their_lives(rig, runner: TemplateRunner, name: str) ->
     assert (again["properties"]["vmId"] == machine["properties"]["vmId"]) is (name == "azure-linux-kept")
 
     changed = {"size": "Standard_D4s_v5", "home_size": "64"}
-    runner.apply(template, parameters=changed, **KEPT)
+    runner.apply(template, parameters=changed)
     (larger,) = peer.of("virtualMachines")
     assert larger["properties"]["hardwareProfile"]["vmSize"] == "Standard_D4s_v5"
     assert larger["properties"]["_power"] == "running"
@@ -76,7 +91,6 @@ def test_starters_through_their_lives(rig, runner: TemplateRunner, name: str) ->
     assert {entry["status"] for entry in runner.journal.entries.values()} == {"deleted"}
 
 
-KEPT = {"is_prebuild_claim": True}  # every other build gives the agent a new token
 HEAD = 'terraform {\n  required_providers {\n    azurerm = { source = "hashicorp/azurerm" }\n  }\n}\n'
 HEAD += 'provider "azurerm" {\n  features {}\n}\n'
 GROUP = 'resource "azurerm_resource_group" "g" {\n  name = "g"\n  location = "West Europe"\n}\n'
@@ -106,14 +120,14 @@ def test_drift_is_seen_and_mended(rig, runner: TemplateRunner) -> None:
     runner.apply(template)
     (machine,) = peer.of("virtualMachines")
     machine["properties"]["_power"] = "deallocated"
-    assert actions(runner.plan(template, **KEPT))["azurerm_linux_virtual_machine.main"] == "update"
+    assert actions(runner.plan(template)) == {"azurerm_linux_virtual_machine.main": "update"}
     machine["properties"]["_power"] = "running"
     (group,) = peer.of("networkSecurityGroups")
     group["properties"]["securityRules"][0]["properties"]["access"] = "Allow"
-    assert actions(runner.plan(template, **KEPT)) == {"azurerm_network_security_group.main": "update"}
+    assert actions(runner.plan(template)) == {"azurerm_network_security_group.main": "update"}
     for path in (machine["id"], machine["properties"]["storageProfile"]["osDisk"]["managedDisk"]["id"]):
         peer.things.pop(path.lower())
-    runner.apply(template, **KEPT)
+    runner.apply(template)
     assert len(peer.of("virtualMachines")) == 1
     runner.destroy(template)
 

@@ -8,7 +8,7 @@ from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
 from stead.api.provider import Context, Nesting, Resource, attribute, between, block, one_of
 from stead.api.provider.durations import seconds
 from stead_azure import ids
-from stead_azure.base import Timeouts, given, pruned, referred
+from stead_azure.base import Timeouts, given, pruned, referred, told
 from stead_azure.cloud import Found, cloud_of, limited
 from stead_azure.machine import LinuxMachine
 from stead_azure.operations import MACHINE_DISKS, MACHINE_UPDATE
@@ -56,12 +56,13 @@ class DiskAttachment(Resource, name="azurerm_virtual_machine_data_disk_attachmen
     def create(self, context: Context) -> None:
         with self._limited(context, "create") as inner, cloud_of(inner).exclusive(inner, self.virtual_machine_id):
             machine = self._machine()
-            found = machine.look(inner)
+            found = machine.expect(inner)
             if found is None:
                 raise ResourceNotFound(f"There is no {machine.called}.", field="virtual_machine_id")
             present = self._of(found)
             if present is None:
-                self._attach(inner, machine)
+                with told(self, self._made_id()):
+                    self._attach(inner, machine)
             elif present["lun"] != self.lun:
                 raise ResourceConflict(
                     f"Disk {self._disk_name} is in {machine.called} already, as number {present['lun']}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound, SteadError
@@ -12,6 +13,7 @@ from stead.api.provider.durations import is_duration, seconds
 from stead_azure import ids
 from stead_azure import tags as tagging
 from stead_azure.cloud import Found, cloud_of, limited
+from stead_azure.failures import is_refused
 from stead_azure.operations import Kind
 
 GROUP_NAME = matches(
@@ -85,6 +87,20 @@ def referred(found: Any) -> str:
     return str((found or {}).get("id") or "")
 
 
+@contextmanager
+def told(resource: Any, identity: str) -> Iterator[None]:
+    """Make something that bears no tags, so that no listing finds it.
+
+    Where Azure may have made it although the call failed, the state tells of it, and the next run removes it.
+    """
+    try:
+        yield
+    except SteadError as failure:
+        if not is_refused(failure.__cause__):
+            resource.id = identity
+        raise
+
+
 class Arm(Resource):
     """A thing of Azure's resource manager: put under its name, found and removed by it."""
 
@@ -114,6 +130,14 @@ class Arm(Resource):
         return cloud_of(context).find(
             context, f"{self.called} could not be read", self.kind.get, *self.names(), **options
         )
+
+    def expect(self, context: Context, **options: Any) -> Found | None:
+        """As :meth:`look`, of what was made a moment ago: not every server of Azure may know it yet."""
+        settings = cloud_of(context).settings
+        until = time.monotonic() + settings.settle
+        while (found := self.look(context, **options)) is None and time.monotonic() < until:
+            context.wait(min(settings.poll, 2.0))
+        return found
 
     def must_look(self, context: Context, **options: Any) -> Found:
         found = self.look(context, **options)

@@ -201,6 +201,11 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
+def is_refused(error: BaseException | None) -> bool:
+    """Whether Azure has said no for good: then the call has made nothing."""
+    return error is not None and 400 <= status_of(error) < 500 and status_of(error) != 404 and not is_passing(error)
+
+
 def is_missing(error: BaseException | None) -> bool:
     """Whether there is no such thing. A missing subscription is no missing thing."""
     return status_of(error) == 404 and _rule(error).failure is ResourceNotFound if error is not None else False

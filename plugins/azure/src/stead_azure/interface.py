@@ -23,6 +23,7 @@ from stead_azure.base import (
     region,
     same_region,
     same_text,
+    told,
 )
 from stead_azure.cloud import Found, cloud_of, limited
 from stead_azure.operations import NIC_KIND
@@ -267,14 +268,15 @@ class SecurityGroupAssociation(Resource, name="azurerm_network_interface_securit
     def create(self, context: Context) -> None:
         interface = self._interface()
         with self._limited(context, "create") as inner, cloud_of(inner).exclusive(inner, self.network_interface_id):
-            found = interface.look(inner)
+            found = interface.expect(inner)
             if found is None:
                 raise ResourceNotFound(f"There is no {interface.called}.", field="network_interface_id")
             present = referred(found["properties"].get("networkSecurityGroup"))
             if present and not ids.same(present, self.network_security_group_id):
                 raise ResourceConflict(f"{interface.called} has the security group {present} already.")
             if not present:
-                self._set(inner, interface, found, self.network_security_group_id)
+                with told(self, self._made_id()):
+                    self._set(inner, interface, found, self.network_security_group_id)
             self.id = self._made_id()
 
     def _made_id(self) -> str:

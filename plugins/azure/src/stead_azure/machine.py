@@ -167,7 +167,8 @@ class LinuxMachine(Tagged, name="azurerm_linux_virtual_machine"):
     def create(self, context: Context) -> None:
         with self.limited(context, "create") as inner:
             self.make(inner, machine_body.whole(self, inner), field=life.field)
-            view.assign(self, inner, self.must_look(inner, expand="instanceView"))
+            found = self.expect(inner, expand="instanceView")
+            view.assign(self, inner, found or self.must_look(inner, expand="instanceView"))
 
     def read(self, context: Context) -> bool:
         with self.limited(context, "read") as inner:

@@ -13,6 +13,7 @@ from stead_azure.failures import pause_wanted
 
 PASSING = (408, 429, 500, 502, 503, 504)
 LONGEST_PAUSE = 30.0  # seconds
+UNKNOWN = 4  # times that Azure may not know what it is making
 
 
 def backoff(context: Context, pause: float, attempt: int, wanted: float = 0.0) -> None:
@@ -34,13 +35,18 @@ class WatchedPolling(ARMPolling):
     def _sleep(self, delay: float) -> None:
         self._watched.wait(delay)
 
+    def _passes(self, status: int, attempt: int) -> bool:
+        """Whether the same question may be answered a moment later. What was just made is unknown to some servers."""
+        making = self._initial_response.http_request.method != "DELETE"
+        return status in PASSING or (status == 404 and making and attempt < min(UNKNOWN, self._attempts - 1))
+
     def request_status(self, status_link: str) -> Any:
         """Ask how it stands; again, where the question itself fails for the moment."""
         for attempt in range(self._attempts):
             wanted = 0.0
             try:
                 answer = super().request_status(status_link)
-                if answer.http_response.status_code not in PASSING:
+                if not self._passes(answer.http_response.status_code, attempt):
                     return answer
                 error = sdk.HttpResponseError(response=answer.http_response)
                 wanted = pause_wanted(error)

@@ -1,7 +1,7 @@
 """What machines, disks and addresses cost: ``prices.json``, refreshed by ``python -m stead_azure.prices --refresh``.
 
 The figures come from Azure's public price list (``https://prices.azure.com/api/retail/prices``), which needs no
-account: pay as you go, in US dollars, without tax and discounts.
+account: pay as you go, in US dollars, without tax and discounts. What is shipped is approximate, and says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from stead_azure.base import region
 TABLE = Path(__file__).parent / "prices.json"
 ADDRESS = "https://prices.azure.com/api/retail/prices"
 VERSION = "2023-01-01-preview"
+FETCHED = "Azure's price list"
 HOURS = 730.0  # of a month, as Azure counts
 MOST_PAGES = 200
 FAMILIES = {
@@ -116,7 +117,7 @@ def refreshed(client: httpx.Client, old: Mapping[str, Any], address: str, today:
         asked = {size: _rates(client, address, name, size) or before["machines"].get(size) for size in sizes}
         machines = {size: rates for size, rates in asked.items() if rates}
         regions[name] = {"machines": machines, "disks": {**before["disks"], **_disk_prices(client, address, name)}}
-    return {**old, "as_of": today, "regions": regions}
+    return {**old, "as_of": today, "source": FETCHED, "regions": regions}
 
 
 def _rates(client: httpx.Client, address: str, name: str, size: str) -> dict[str, float]:
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         found = table()
     count = sum(len(item["machines"]) + len(item["disks"]) for item in found["regions"].values())
-    print(f"{count} prices of {len(found['regions'])} regions, as of {found['as_of']}")
+    print(f"{count} prices of {len(found['regions'])} regions, as of {found['as_of']} ({found['source']})")
 
 
 if __name__ == "__main__":

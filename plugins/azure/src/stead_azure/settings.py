@@ -41,6 +41,9 @@ class AzureSettings(BaseModel, extra="forbid"):
     poll: float = Field(
         default=5.0, gt=0, description="Seconds between two looks at an operation where Azure names no time itself."
     )
+    settle: float = Field(
+        default=30.0, ge=0, description="Seconds that Azure may not know yet what was made a moment ago."
+    )
     cleanup: float = Field(
         default=120.0, gt=0, description="Seconds that the removal of a half-made thing may take after a failure."
     )

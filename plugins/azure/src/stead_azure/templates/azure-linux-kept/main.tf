@@ -116,7 +116,9 @@ data "coder_workspace_preset" "large" {
   }
 }
 
+# The machine proves which one it is: no token stands in its data.
 resource "coder_agent" "main" {
+  auth = "azure-instance-identity"
   arch = "amd64"
   os   = "linux"
   dir  = "/home/${local.user}"
@@ -249,10 +251,7 @@ resource "azurerm_linux_virtual_machine" "main" {
   custom_data = base64encode(templatefile("${path.module}/cloud-init.yaml", { user = local.user }))
 
   # Read at every start of the machine. A change of it leaves the machine as it is.
-  user_data = base64encode(join("\n", [
-    "export CODER_AGENT_TOKEN=${coder_agent.main.token}",
-    coder_agent.main.init_script,
-  ]))
+  user_data = base64encode(coder_agent.main.init_script)
 
   network_interface_ids = [azurerm_network_interface.main.id]
 

@@ -49,7 +49,9 @@ data "coder_parameter" "home_size" {
   }
 }
 
+# The machine proves which one it is: no token stands in its data.
 resource "coder_agent" "main" {
+  auth = "azure-instance-identity"
   arch = "amd64"
   os   = "linux"
   dir  = "/home/${local.user}"
@@ -142,7 +144,6 @@ resource "azurerm_linux_virtual_machine" "main" {
 
   custom_data = base64encode(templatefile("${path.module}/cloud-init.yaml", {
     user        = local.user
-    token       = base64encode("CODER_AGENT_TOKEN=${coder_agent.main.token}\n")
     init_script = base64encode(coder_agent.main.init_script)
   }))
 

@@ -44,6 +44,14 @@ def members(core: Core, actor: Actor, ref: str, limit: int = 50, offset: int = 0
     return Page(items=tuple(GroupMember(username, source) for username, source in items), total=total)
 
 
+def of_user(core: Core, actor: Actor, user_id: str) -> tuple[str, ...]:
+    """Names of the groups that somebody is in; empty for whoever may not read groups."""
+    if not rbac.allows(actor, rbac.Resource.GROUP, rbac.Action.READ):
+        return ()
+    with core.database.read():
+        return store.names_of(user_id)
+
+
 def brought_by(core: Core, group: Group) -> str:
     """The name of the provider that brings a group and keeps it; empty where it is changed by hand."""
     return group.source if group.source in core.identity.trusted else ""

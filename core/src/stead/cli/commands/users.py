@@ -71,6 +71,7 @@ def show_user(user: str) -> None:
                 ("E-mail", found["email"]),
                 ("Roles", ", ".join(found["roles"])),
                 ("Status", found["status"]),
+                ("Signs in with", found["provider"] or "a password"),
                 ("Created", when(found["created_at"])),
                 ("Last seen", when(found["last_seen_at"])),
             ]

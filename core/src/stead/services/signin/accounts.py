@@ -29,6 +29,12 @@ LONGEST_SUFFIX = 99
 NOWHERE = "invalid"  # the top-level domain that exists nowhere, for accounts without a verified address
 
 
+class WaitsForApproval(Refused):
+    """Who signed up has to be let in by an administrator."""
+
+    reason = "waits_for_approval"
+
+
 @dataclass(frozen=True)
 class Admission:
     """What the sign-up policy says of somebody who has no account."""
@@ -102,7 +108,7 @@ def enter(core: Core, configured: Configured, person: Person, trace: Trace, addr
 
 def require_active(user: User) -> User:
     if user.status == "pending":
-        raise Refused(
+        raise WaitsForApproval(
             "Your account waits for approval.",
             detail=f"{user.username} waits for approval",
             remedy="An administrator has to let you in. Try again later.",

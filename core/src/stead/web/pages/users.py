@@ -12,7 +12,7 @@ from stead.api.errors import InvalidInput, SteadError
 from stead.domain import rbac
 from stead.domain.names import SHORTEST_PASSWORD
 from stead.domain.states import Role
-from stead.services import sessions, users
+from stead.services import groups, sessions, users
 from stead.services.signin import conversion
 from stead.web.auth import current_actor
 from stead.web.context import current_core
@@ -111,10 +111,12 @@ def set_roles(username: str) -> BaseResponse:
 def set_status(username: str) -> BaseResponse:
     wanted = "suspended" if request.form.get("status") == "suspended" else "active"
     try:
+        before = users.get(current_core(), current_actor(), username).status
         users.set_status(current_core(), current_actor(), username, wanted)
     except SteadError as error:
         return _user_page(username, problem_in(error), status_of(error))
-    words = "cannot sign in any more" if wanted == "suspended" else "can sign in again"
+    now = "can sign in now" if before == "pending" else "can sign in again"
+    words = "cannot sign in any more" if wanted == "suspended" else now
     return redirect_saying(f"/users/{username}", f"{username} {words}.")
 
 
@@ -129,6 +131,13 @@ def ask(username: str) -> Response:
 def sign_out_everywhere(username: str) -> BaseResponse:
     sessions.end_others(current_core(), current_actor(), username)
     return redirect_saying(f"/users/{username}", f"{username} is signed out of every browser.")
+
+
+@blueprint.post("/users/<username>/sessions/<session_id>/end")
+@login_required
+def end_session(username: str, session_id: str) -> BaseResponse:
+    sessions.end(current_core(), current_actor(), session_id, username)
+    return redirect_saying(f"/users/{username}", "That browser is signed out.")
 
 
 @blueprint.post("/users/<username>/password-account")
@@ -146,7 +155,17 @@ def _user_page(username: str, problems: Mapping[str, str], status: int = 200) ->
     user = users.get(core, actor, username)
     may = rbac.allows(actor, rbac.Resource.USER, rbac.Action.UPDATE, user.id)
     found = sessions.list(core, actor, user.id) if may else ()
-    return page("users/user.html", status, user=user, problems=problems, roles=ROLES, sessions=found)
+    provider = core.identity.get(user.provider) if user.provider in core.identity else None
+    return page(
+        "users/user.html",
+        status,
+        user=user,
+        problems=problems,
+        roles=ROLES,
+        sessions=found,
+        provider=provider,
+        groups=groups.of_user(core, actor, user.id),
+    )
 
 
 def _roles(chosen: list[str]) -> tuple[Role, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -95,10 +96,14 @@ class Catalogue(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         api = document("cloudbilling.v1")
         found = api.match("GET", split.path)
-        allowed = self.headers.get("x-goog-api-key") == "key-1"
+        allowed = self.headers.get("x-goog-api-key") in ("key-1", "empty")
         status = 200 if found and allowed else 403
         second = "pageToken" in query
-        answer = {"skus": SKUS[7:] if second else SKUS[:7], "nextPageToken": "" if second else "more"}
+        answer = (
+            {"skus": []}
+            if self.headers.get("x-goog-api-key") == "empty"
+            else {"skus": SKUS[7:] if second else SKUS[:7], "nextPageToken": "" if second else "more"}
+        )
         if status == 200:
             api.check_request(found[0], found[1], query, None)
             api.check("ListSkusResponse", answer)
@@ -118,16 +123,32 @@ def test_the_table_is_made_anew_from_the_catalogue(tmp_path, capsys: pytest.Capt
     arguments = ["--refresh", "--address", address, "--output", str(file)]
     try:
         assert prices.main([*arguments, "--key", "key-1"]) == 0
+        fresh = file.read_text()
         assert prices.main([*arguments, "--key", "wrong"]) == 1
+        assert prices.main([*arguments, "--key", "empty"]) == 1
     finally:
         server.shutdown()
         server.server_close()
         thread.join(10)
     assert "wrong" not in capsys.readouterr().err
+    assert file.read_text() == fresh, "a table stays where none comes in its place"
+    assert [path.name for path in tmp_path.iterdir()] == ["prices.json"]
     table = prices.load(file)
+    assert abs((datetime.now(UTC).date() - date.fromisoformat(table.as_of)).days) <= 1
+    assert table.source == "Google's price catalogue"
     assert table.families["e2"] == {"us-central1": (0.02, 0.003), "us-east1": (0.02, 0.003)}
     assert sorted(table.families) == ["c2", "e2", "n1", "n2d"]
     assert table.disks == {"pd-standard": {"us-central1": 0.04}, "pd-ssd": {"europe-west1": 0.18}}
+
+
+def test_the_bundled_table_has_its_date_and_says_that_it_is_approximate(capsys: pytest.CaptureFixture[str]) -> None:
+    table = prices.bundled()
+    assert date.fromisoformat(table.as_of).isoformat() == table.as_of
+    assert "approximate" in table.source
+    assert prices.main(["e2-medium"]) == 0
+    shown = capsys.readouterr().out
+    assert table.as_of in shown
+    assert "approximate" in shown
 
 
 def test_the_command_tells_what_a_machine_costs(capsys: pytest.CaptureFixture[str]) -> None:

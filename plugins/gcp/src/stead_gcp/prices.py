@@ -3,7 +3,7 @@
 ``python -m stead_gcp.prices e2-standard-4 --zone us-central1-a --disk 50`` tells what a machine costs;
 ``python -m stead_gcp.prices --refresh --key KEY --output FILE`` writes the table anew, with an API key for the
 Cloud Billing Catalog API (``GET /v1/services/6F81-5844-456A/skus``). Prices are on demand, in USD, without
-tax, traffic and licences. The bundled table has three regions; a refreshed one has all.
+tax, traffic and licences. The bundled table is approximate, says so, and has three regions; a refreshed one has all.
 """
 
 from __future__ import annotations
@@ -39,16 +39,21 @@ GIB_PER_CPU = {"standard": 4.0, "highmem": 8.0, "highcpu": 1.0}
 GIB_OF_N1 = {"standard": 3.75, "highmem": 6.5, "highcpu": 0.9}
 SHARED = {"e2-micro": (0.25, 1.0), "e2-small": (0.5, 2.0), "e2-medium": (1.0, 4.0)}  # billed processors, GiB
 CUSTOM_FACTOR = 1.05  # custom machine types cost so much more, but for E2
+FETCHED = "Google's price catalogue"
 MACHINES = ("google_compute_instance", "google_compute_instance_from_template")
 
 
 @dataclass(frozen=True)
 class Prices:
-    """USD per hour of a processor and of a GiB by family and region, and per GiB and month of disks."""
+    """USD per hour of a processor and of a GiB by family and region, and per GiB and month of disks.
+
+    :param source: where they are from, for people.
+    """
 
     as_of: str
     families: Mapping[str, Mapping[str, tuple[float, float]]]
     disks: Mapping[str, Mapping[str, float]]
+    source: str = FETCHED
 
     def machine(self, machine_type: str, region: str) -> float | None:
         """Per hour while it runs; ``None`` where the table does not know it."""
@@ -111,7 +116,7 @@ def load(path: Path) -> Prices:
         family: {region: (float(core), float(ram)) for region, (core, ram) in regions.items()}
         for family, regions in raw["families"].items()
     }
-    return Prices(raw["as_of"], families, raw["disks"])
+    return Prices(raw["as_of"], families, raw["disks"], raw["source"])
 
 
 @functools.cache
@@ -179,7 +184,8 @@ def fetch(key: str, address: str = CATALOGUE, timeout: float = 60.0) -> Prices:
 
 
 def written(prices: Prices) -> str:
-    raw = {"as_of": prices.as_of, "currency": "USD", "families": prices.families, "disks": prices.disks}
+    head = {"as_of": prices.as_of, "currency": "USD", "source": prices.source}
+    raw = {**head, "families": prices.families, "disks": prices.disks}
     return json.dumps(raw, indent=2) + "\n"
 
 
@@ -191,7 +197,8 @@ def _tell(arguments: argparse.Namespace) -> int:
         print(f"The table of {prices.as_of} has no price of {arguments.machine} in {region}.", file=sys.stderr)
         return 1
     total = machine + disk
-    print(f"{arguments.machine} in {region}: {total:.4f} USD an hour, {24 * total:.2f} a day ({prices.as_of})")
+    print(f"{arguments.machine} in {region}: {total:.4f} USD an hour, {24 * total:.2f} a day")
+    print(f"As of {prices.as_of}, by {prices.source}.")
     return 0
 
 
@@ -218,7 +225,12 @@ def main(argv: list[str] | None = None) -> int:
     except requests.RequestException as error:
         print(f"The catalogue does not answer: {type(error).__name__}.", file=sys.stderr)
         return 1
-    arguments.output.write_text(written(prices))
+    if not prices.families or not prices.disks:
+        print("The catalogue tells of no machine, or of no disk: the table stays as it is.", file=sys.stderr)
+        return 1
+    new = arguments.output.with_name(f"{arguments.output.name}.new")
+    new.write_text(written(prices))
+    new.replace(arguments.output)
     print(f"{arguments.output}: {len(prices.families)} families, {prices.as_of}")
     return 0
 

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ def test_of_two_who_show_a_code_at_once_one_is_let_in(core: Core, member: Actor,
     assert not codes.check_totp(core, seen, code(core, totp))
 
 
+def test_what_is_no_code_matches_nothing() -> None:
+    """Signs that other alphabets count with among them, at which a comparison of bytes would fail."""
+    secret, at = codes.new_secret(), datetime(2026, 5, 1, 12, tzinfo=UTC)
+    right = pyotp.TOTP(secret).at(int(at.timestamp()))
+    assert codes.matching_step(secret, right, at, after=0)
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in right)
+    for wrong in ("", right[:5], f"0{right}", f"+{right[1:]}", wide, "\u0663" * 6, "1" * 4000):
+        assert codes.matching_step(secret, wrong, at, after=0) is None, wrong
+
+
 def test_a_wrong_passkey_uses_the_challenge_up(core: Core, member: Actor) -> None:
     key = passkey_of(core, member)
     secret, options = second.begin_passkey(core)
@@ -118,6 +129,18 @@ def test_a_wrong_passkey_uses_the_challenge_up(core: Core, member: Actor) -> Non
         second.finish_passkey(core, secret, _module.Authenticator(URL).get(options), HERE)
     with pytest.raises(NotAuthenticated):
         second.finish_passkey(core, secret, right, HERE)
+
+
+def test_an_answer_to_another_challenge_is_refused(core: Core, member: Actor) -> None:
+    """One that nobody has shown yet: somebody had the person make it elsewhere, or keeps it for later."""
+    key = passkey_of(core, member)
+    _, elsewhere = second.begin_passkey(core)
+    kept = key.get(elsewhere)
+    secret, _ = second.begin_passkey(core)
+    with pytest.raises(NotAuthenticated):
+        second.finish_passkey(core, secret, kept, HERE)
+    with pytest.raises(NotAuthenticated):
+        second.answer_passkey(core, second.wait(core, signed_in(core)), kept, HERE)
 
 
 def test_passkeys_are_tried_few_times(core: Core, member: Actor) -> None:

@@ -359,6 +359,9 @@ def test_a_posted_sign_out_ends_the_sessions_it_names_once(make_world: MakeWorld
     assert post() == 200
     assert (first.whoami(), second.whoami() is not None) == (None, True)
     assert post() == 400, "each message is taken once"
+    assert post(jti="", sid="sid-2") == 400, "nothing tells it from its copy"
+    assert post(jti="3", sid="", sub="") == 400, "it would mean everybody"
+    assert second.whoami() is not None
     assert post(jti="2", sid="", sub="id-of-bob") == 200
     assert second.whoami() is None
     assert world.app.test_client().post("/sign-in/other/signed-out", data=message).status_code == 200

@@ -14,7 +14,6 @@ import pytest
 
 from stead.api import BuildRequest, Finding, Plan, Policy, PolicySpec, Price, deny, hookimpl, warn
 from stead.api.errors import Conflict, InvalidInput, LeaseLost, PolicyDenied, SteadError
-from stead.api.policies import PlannedResource
 from stead.api.records import Platform, PlatformSpec
 from stead.config import Settings
 from stead.domain.records import Actor, Parameter, Template
@@ -402,12 +401,15 @@ def test_who_lost_the_lease_writes_no_denial(core: Core, owner: Actor, build: jo
     assert not denied_rows(core, owner)
 
 
-def test_without_policies_nothing_is_asked(core: Core, build: jobs.Claim) -> None:
-    def asked(_: PlannedResource) -> None:
-        raise AssertionError("prices are asked for although nobody judges")
-
-    core.policies.prices._with_price = asked  # type: ignore[method-assign,assignment]
-    assert judge_plan(core, build, PLAN).rulings == ()
+def test_where_nobody_judges_no_price_is_asked_for(
+    core: Core, build: jobs.Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Plan] = []
+    monkeypatch.setattr(PriceBook, "price", lambda _, plan: asked.append(plan) or plan)
+    assert judge_plan(under(core, Scripted(plan=denying()), templates=["other"]), build, PLAN).rulings == ()
+    assert not asked
+    assert judge_plan(under(core, Scripted()), build, PLAN).rulings == ()
+    assert asked == [PLAN]
 
 
 # The start

@@ -178,6 +178,18 @@ class ProvisionerSettings(BaseModel):
         ge=5,
         description="How often a provisioner looks for things that dead builds left on a platform.",
     )
+    state_retention: Duration = Field(
+        default=30 * 86400.0,
+        ge=3600,
+        description="How long a Terraform state is kept after a newer one has replaced it, or its workspace was"
+        " deleted. The newest state of each workspace always stays.",
+    )
+    log_retention: Duration = Field(
+        default=90 * 86400.0,
+        ge=3600,
+        description="How long the logs of builds, template imports and agents are kept. The log of a workspace's last"
+        " build, of its agents, and of the import of a version in use always stay.",
+    )
     allow_host: bool = Field(
         default=False,
         description="Allow the host platform: workspaces as processes of the provisioner's own user,"

@@ -10,7 +10,7 @@ from functools import partial
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from stead.services import jobs
+from stead.services import jobs, retention
 from stead.services.core import Core
 from stead.services.signin import ending, record
 from stead.store import credentials, factors, identity
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 REAP_EVERY = 2.0  # seconds
 EXPIRE_EVERY = 60.0
+PURGE_EVERY = 900.0
 LOOK_UP_EVERY = 5.0
 END_REMOVED_EVERY = 5.0
 FORGET_PROVISIONERS_AFTER = timedelta(minutes=10)
@@ -36,6 +37,7 @@ class Ticks:
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": threads}, daemon=True)
         self._add(reap, REAP_EVERY, core)
         self._add(expire, EXPIRE_EVERY, core)
+        self._add(purge, PURGE_EVERY, core)
         self._add(end_of_removed, END_REMOVED_EVERY, core)
         for one in directories:
             self._add(partial(look_up, name=one.name), LOOK_UP_EVERY, core, f"look_up {one.name}")
@@ -86,6 +88,11 @@ def expire(core: Core) -> None:
 def end_of_removed(core: Core) -> None:
     """End the sessions that came by an identity provider which was taken out of the settings."""
     ending.end_of_removed(core)
+
+
+def purge(core: Core) -> None:
+    """Remove states and logs that are kept no longer."""
+    retention.purge(core)
 
 
 def look_up(core: Core, name: str) -> None:

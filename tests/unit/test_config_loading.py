@@ -158,13 +158,6 @@ def test_the_access_url_follows_the_address() -> None:
     assert split_address("[::1]:80") == ("::1", 80)
 
 
-def test_a_child_process_gets_the_same_settings(tmp_path: Path) -> None:
-    config = write(tmp_path, '[plugins.docker]\nhost = "unix:///a"\n')
-    environ = {"STEAD_PG_CONNECTION_URL": "postgresql://a/b", "STEAD_DATA_DIR": str(tmp_path)}
-    settings = load_settings({"build_timeout": "10m"}, config=config, environ=environ)
-    assert Settings.restore(settings.dump()).model_dump() == settings.model_dump()
-
-
 def test_every_setting_is_explained_and_the_reference_is_fresh() -> None:
     for name, info in Settings.model_fields.items():
         assert info.description, name

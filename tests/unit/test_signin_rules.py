@@ -51,7 +51,6 @@ def test_tables_and_variables_configure_a_provider(tmp_path: Path) -> None:
     assert shown["identity.my-corp.title"].value == "Corp"
     assert shown["identity.my-corp.sign_up"].source == "environment STEAD_IDENTITY_MY_CORP_SIGN_UP"
     assert "s3cret" not in repr(settings)
-    assert "s3cret" not in settings.dump(), "a provisioner gets no secret of an identity provider"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from stead.services import authentication, deployment, jobs, templates, users
 from stead.services.clock import ManualClock
 from stead.services.core import Core, close_core, open_core
 from stead.store.templates import Imported
+from stead.testing.provisioning import provisioner_in_thread
 
 PASSWORD = "correct horse battery"
 
@@ -102,10 +102,5 @@ def live_owner(live_core: Core) -> Actor:
 @pytest.fixture
 def provisioner(live_core: Core) -> Iterator[Provisioner]:
     """A provisioner in a thread of this process."""
-    running = Provisioner(live_core)
-    thread = threading.Thread(target=running.run, name="provisioner")
-    thread.start()
-    yield running
-    running.stop()
-    thread.join(timeout=90)
-    assert not thread.is_alive()
+    with provisioner_in_thread(live_core) as running:
+        yield running

@@ -270,9 +270,9 @@ def test_a_provisioner_that_stops_gives_its_jobs_back(
     import_template(core, owner, tmp_path / "t", SLOW)
     build = workspaces.create(core, owner, "box", "dev").latest_build
     eventually(lambda: builds.get(core, owner, build.id).job.stage == "applying", 60, what="the apply")
-    object.__setattr__(core.settings, "provisioner_grace", 0.2)
+    object.__setattr__(provisioner.shop.settings, "grace", 0.2)
     provisioner.stop()
-    object.__setattr__(core.settings, "provisioner_grace", 20)
+    object.__setattr__(provisioner.shop.settings, "grace", 20.0)
     released = eventually(
         lambda: (b := builds.get(core, owner, build.id)).job.status is BuildStatus.PENDING and b,
         60,
@@ -285,7 +285,7 @@ def test_a_provisioner_that_stops_gives_its_jobs_back(
 def test_the_clock_runs_out(live_core: Core, live_owner: Actor, provisioner: Provisioner, tmp_path: Path) -> None:
     core, owner = live_core, live_owner
     import_template(core, owner, tmp_path / "t", SLOW)
-    object.__setattr__(core.settings, "build_timeout", 3.0)
+    object.__setattr__(provisioner.shop.settings, "build_timeout", 3.0)
     ended = finish(core, owner, workspaces.create(core, owner, "box", "dev").latest_build)
     assert (ended.job.status, ended.job.reason) == (BuildStatus.FAILED, "timed_out")
 

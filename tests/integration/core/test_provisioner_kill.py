@@ -13,11 +13,11 @@ import docker
 import pytest
 
 from stead.api.errors import NotFound
+from stead.broker.supervisor import Supervisor
 from stead.config import Settings
 from stead.domain.records import Actor
 from stead.domain.states import BuildStatus, Transition, WorkspaceStatus
 from stead.domain.transitions import ACTIVE
-from stead.provisioner.supervisor import Supervisor
 from stead.services import authentication, builds, deployment, states, templates, ticks, workspaces
 from stead.services.core import Core, close_core, open_core
 from stead.testing.engine_guardian import guarded
@@ -72,7 +72,7 @@ def owner(core: Core) -> Actor:
 
 @pytest.fixture
 def supervisor(core: Core) -> Iterator[Supervisor]:
-    running = Supervisor(core.settings)
+    running = Supervisor(core)
     running.start()
     yield running
     running.stop()

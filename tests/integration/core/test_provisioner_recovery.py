@@ -10,13 +10,18 @@ import pytest
 
 from stead.api import OwnedResource, Platform, PlatformSpec, hookimpl
 from stead.api.errors import BuildFailure, PlatformUnreachable
+from stead.broker import leftovers
 from stead.domain.records import Actor, Template
+from stead.domain.tasks import BuildTask
 from stead.plugins import PluginRegistry, discovery
+from stead.protocol.messages import Claim
 from stead.provisioner import recovery, workdirs
+from stead.provisioner.held import HeldJob
 from stead.services import builds, jobs, work, workspaces
 from stead.services.clock import ManualClock
 from stead.services.core import Core
 from stead.store.journal import EntryStatus, JournalEntry
+from stead.testing.provisioning import connected
 
 
 class Cloud(Platform):
@@ -82,6 +87,11 @@ def intend(core: Core, owner: Actor, claim: jobs.Claim, key: str) -> None:
     jobs.journal_intend(core, claim, JournalEntry(key, **entry, **named))
 
 
+def sweep(core: Core) -> int:
+    with connected(core) as (shop, _):
+        return recovery.sweep(shop)
+
+
 def test_the_sweep_takes_what_is_old_and_belongs_to_nobody(
     cloudy: Core, cloud: Cloud, owner: Actor, make_template: Callable[..., Template], clock: ManualClock
 ) -> None:
@@ -94,17 +104,17 @@ def test_the_sweep_takes_what_is_old_and_belongs_to_nobody(
     cloud.add("theirs", "another deployment")
     cloud.add("unknown", cloudy.deployment_id)
     clock.advance(10)
-    assert recovery.sweep(cloudy) == 0, "a job is about to look after them"
+    assert sweep(cloudy) == 0, "a job is about to look after them"
     jobs.fail(cloudy, claim, BuildFailure("broken"))
-    assert recovery.sweep(cloudy) == 0, "they are too young"
+    assert sweep(cloudy) == 0, "they are too young"
     clock.advance(recovery.LATECOMER + 1)
     cloud.broken = True
-    assert recovery.sweep(cloudy) == 0, "nobody knows what is there"
+    assert sweep(cloudy) == 0, "nobody knows what is there"
     cloud.broken = False
-    assert recovery.sweep(cloudy) == 3
+    assert sweep(cloudy) == 3
     assert set(cloud.things) == {"theirs", "unknown"}
     assert work.abandoned(cloudy) == ()
-    assert recovery.sweep(cloudy) == 0
+    assert sweep(cloudy) == 0
 
 
 def test_a_platform_that_does_not_answer_keeps_no_other_from_being_cleaned(
@@ -119,7 +129,7 @@ def test_a_platform_that_does_not_answer_keeps_no_other_from_being_cleaned(
     good.add("there", cloudy.deployment_id)
     jobs.fail(cloudy, claim, BuildFailure("broken"))
     clock.advance(recovery.LATECOMER + 1)
-    assert recovery.sweep(cloudy) == 1
+    assert sweep(cloudy) == 1
     assert good.things == {}
     assert [leftover.key for leftover in work.abandoned(cloudy)] == ["perhaps"]
 
@@ -136,7 +146,7 @@ def test_all_that_carries_a_key_goes(
         cloud.add("several", cloudy.deployment_id)
     jobs.fail(cloudy, claim, BuildFailure("broken"))
     clock.advance(recovery.LATECOMER + 1)
-    assert recovery.sweep(cloudy) == 1
+    assert sweep(cloudy) == 1
     assert [cloud.things for cloud in clouds.values()] == [{}, {}]
     assert work.abandoned(cloudy) == ()
 
@@ -146,22 +156,22 @@ def test_a_dead_provisioner_on_this_machine_is_noticed_at_once(
 ) -> None:
     make_template("box")
     build = workspaces.create(cloudy, owner, "box", "dev").latest_build
-    with workdirs.alive(cloudy, "p"):
+    with leftovers.alive(cloudy, "p"):
         jobs.provisioner_seen(cloudy, "p")
         assert jobs.claim(cloudy, "p") is not None
-        assert workdirs.reap_dead(cloudy) == 0
+        assert leftovers.reap_dead(cloudy) == 0
         path = cloudy.settings.data_dir / "run" / "provisioners" / "p.lock"
         died_without_cleaning_up = path.parent / "gone.lock"
         died_without_cleaning_up.touch()
         jobs.provisioner_seen(cloudy, "gone")
         jobs.provisioner_seen(cloudy, "elsewhere")
-    assert workdirs.reap_dead(cloudy) == 0
+    assert leftovers.reap_dead(cloudy) == 0
     assert set(jobs.provisioners(cloudy)) == {"p", "elsewhere"}
     assert builds.get(cloudy, owner, build.id).job.attempt == 1
 
 
-def _die_while_applying(core: Core, job_id: str) -> None:
-    with workdirs.workdir(core, job_id) as folder:
+def _die_while_applying(core: Core, job: HeldJob) -> None:
+    with workdirs.workdir(core.settings.data_dir / "work", job) as folder:
         template = folder / "run" / "template"
         template.mkdir(parents=True)
         (template / "terraform.tfstate").write_bytes(b'{"serial": 3, "resources": []}')
@@ -171,16 +181,22 @@ def _die_while_applying(core: Core, job_id: str) -> None:
 def test_a_leftover_work_directory_gives_its_state_to_the_next_run(
     cloudy: Core, owner: Actor, make_template: Callable[..., Template]
 ) -> None:
-    claim = begin(cloudy, owner, make_template)
-    with pytest.raises(KeyboardInterrupt):
-        _die_while_applying(cloudy, claim.job.id)
-    folder = cloudy.settings.data_dir / "work" / claim.job.id
-    assert folder.exists()
-    with workdirs.workdir(cloudy, claim.job.id) as again:
-        assert list(again.iterdir()) == []
-        loaded = work.load(cloudy, claim)
-    assert isinstance(loaded, work.BuildWork)
+    make_template("box")
+    workspaces.create(cloudy, owner, "box", "dev")
+    work_dir = cloudy.settings.data_dir / "work"
+    with connected(cloudy) as (shop, _):
+        grant = shop.link.call(Claim()).job
+        assert grant is not None
+        job = HeldJob(shop.link, grant)
+        with pytest.raises(KeyboardInterrupt):
+            _die_while_applying(cloudy, job)
+        folder = work_dir / job.id
+        assert folder.exists()
+        with workdirs.workdir(work_dir, job) as again:
+            assert list(again.iterdir()) == []
+            loaded = job.load()
+    assert isinstance(loaded, BuildTask)
     assert loaded.state == b'{"serial": 3, "resources": []}'
     assert not folder.exists()
-    workdirs.harvest_all(cloudy)
-    assert list((cloudy.settings.data_dir / "work").iterdir()) == []
+    leftovers.harvest_all(cloudy)
+    assert list(work_dir.iterdir()) == []

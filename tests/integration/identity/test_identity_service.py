@@ -14,11 +14,11 @@ import pytest
 from stead.api import ExpectedInstance, Identity, InstanceIdentity, Platform, PlatformSpec, hookimpl
 from stead.api.errors import InvalidInput, RateLimited, Unavailable
 from stead.api.identity import IdentityRejected
+from stead.broker import outcome
 from stead.config import Settings
 from stead.gateway.identity import Meter
 from stead.models import ChallengeRow, ReplayRow
 from stead.plugins import PluginRegistry
-from stead.provisioner import outcome
 from stead.services import instance_identity, ticks
 from stead.services.clock import ManualClock
 from stead.services.core import Core, close_core, open_core

@@ -195,6 +195,9 @@ class ProvisionerSettings(BaseModel):
         description="Allow the host platform: workspaces as processes of the provisioner's own user,"
         " without isolation between users. Only for trying Stead out.",
     )
+    max_state_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Largest Terraform state that a provisioner may hand in."
+    )
     max_archive_bytes: int = Field(
         default=10 * 1024 * 1024, ge=1024, description="Largest template archive that is accepted."
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stead.config.groups import (
@@ -94,28 +93,6 @@ class Settings(
         if derived:
             copy = copy.model_copy(update={"access_url": copy._default_access_url()})
         return copy
-
-    def dump(self) -> str:
-        """All values as JSON, secrets included: for handing to a child process through a pipe.
-
-        Identity providers are the server's own: a provisioner gets none of their secrets.
-        """
-        values = self.model_dump(mode="json", exclude={"identity"})
-        for name in values:
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                values[name] = value.get_secret_value()
-        return json.dumps(values)
-
-    def for_provisioner(self) -> Settings:
-        """A copy without what only the server needs: a provisioner signs nobody in and serves nothing."""
-        withheld = {"identity": IdentitySettings(), "tls_cert_file": None, "tls_key_file": None}
-        return self.model_copy(update=withheld)
-
-    @classmethod
-    def restore(cls, text: str) -> Settings:
-        """The settings that :meth:`dump` gave."""
-        return cls(**json.loads(text))
 
     @property
     def plugin_cache(self) -> Path:

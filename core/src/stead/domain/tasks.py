@@ -59,3 +59,9 @@ class BuildTask:
     state: bytes | None = field(repr=False)
     leftovers: tuple[Leftover, ...]
     owner: Owner
+
+    @property
+    def needs_no_run(self) -> bool:
+        """A delete that forgets everything, or of a workspace that never came to be."""
+        never = self.state is None and not self.leftovers
+        return self.transition is Transition.DELETE and (self.orphan or never)

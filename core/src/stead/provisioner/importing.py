@@ -9,16 +9,16 @@ from pathlib import Path
 
 from stead.api.errors import BuildFailure, ProviderUnavailable, TemplateInvalid
 from stead.domain import records
-from stead.provisioner import outcome
+from stead.domain.tasks import ImportTask
+from stead.plugins import PluginRegistry
+from stead.protocol.messages import Found
+from stead.provisioner import readings
 from stead.provisioner.context import import_context
+from stead.provisioner.held import HeldJob
 from stead.provisioner.logs import JobLog
-from stead.services import jobs
-from stead.services.core import Core
-from stead.services.work import ImportWork
-from stead.store.templates import Imported
+from stead.provisioner.workshop import Workshop
 from stead.terraform import archive
 from stead.terraform.diagnostics import Diagnostic
-from stead.terraform.engine import Engine
 from stead.terraform.inspection import Inspection
 from stead.terraform.journal import NoJournal
 
@@ -27,53 +27,53 @@ _PLACE = re.compile(r"[^\s(]+:\d+")
 
 
 def run_import(
-    core: Core, engine: Engine, work: ImportWork, folder: Path, log: JobLog, canceled: threading.Event
+    shop: Workshop, job: HeldJob, task: ImportTask, folder: Path, log: JobLog, canceled: threading.Event
 ) -> None:
     """Inspect the template, plan it once, and store what it declares."""
     source = folder / "source"
-    archive.unpack(work.archive, source)
-    inspection = engine.inspect(source)
+    archive.unpack(task.archive, source)
+    inspection = shop.engine.inspect(source)
     inspection.raise_if_invalid()
-    choices = provider_choices(core, inspection)
+    choices = provider_choices(shop.plugins, inspection)
     for choice in choices:
         log.say("info", "preparing", f"Provider {choice.address}: {_by(choice)}{_because(choice)}")
-    context = import_context(core, work, str(uuid.uuid4()))
-    with engine.run(
+    context = import_context(shop, job, task, str(uuid.uuid4()))
+    with shop.engine.run(
         folder / "run",
         context=context,
         journal=NoJournal(),
         log=log,
         canceled=canceled,
-        timeout=core.settings.build_timeout,
+        timeout=shop.settings.build_timeout,
         originals=originals(choices),
     ) as run:
-        run.load(source, None, dict(work.variables))
+        run.load(source, None, dict(task.variables))
         try:
             run.init()
         except ProviderUnavailable as error:
             raise _explain(error, inspection) from error
         plan = run.plan()
-    found = Imported(
+    found = Found(
         readme=_readme(source),
-        parameters=[outcome.parameter(reading) for reading in plan.parameters],
-        presets=[outcome.preset(reading) for reading in plan.presets],
-        variables=[
+        parameters=tuple(readings.parameter(reading) for reading in plan.parameters),
+        presets=tuple(readings.preset(reading) for reading in plan.presets),
+        variables=tuple(
             records.Variable(v.name, v.type, v.description, None if v.sensitive else v.default, v.required, v.sensitive)
             for v in inspection.variables
-        ],
+        ),
         providers=choices,
         graph=plan.graph,
         lock=run.lock,
     )
     log.flush()
-    jobs.complete_import(core, work.claim, found)
+    job.complete_import(found)
 
 
-def provider_choices(core: Core, inspection: Inspection) -> tuple[records.ProviderChoice, ...]:
+def provider_choices(plugins: PluginRegistry, inspection: Inspection) -> tuple[records.ProviderChoice, ...]:
     """Who serves each provider: a plugin where it covers what the template uses, else Terraform."""
     choices = []
     for need in inspection.providers:
-        plugin = core.plugins.serving(need.address) if need.served else None
+        plugin = plugins.serving(need.address) if need.served else None
         if plugin is None:
             choices.append(records.ProviderChoice(need.address, "terraform", "no plugin brings it"))
         elif need.uncovered:

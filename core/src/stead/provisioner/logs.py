@@ -1,33 +1,33 @@
-"""Log lines of a running job: collected, and written in batches."""
+"""Log lines of a running job: collected, and handed in in batches."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from stead.api.errors import LeaseLost, SteadError
-from stead.services import jobs
-from stead.services.core import Core
-from stead.services.jobs import Claim
-from stead.store.jobs import NewLine
+from stead.protocol.messages import LONGEST_LINE, Line
+from stead.provisioner.held import HeldJob
 
 log = logging.getLogger(__name__)
 
 FLUSH_EVERY = 0.1  # seconds; what a reader of the log may be behind
 MOST_LINES = 100_000  # of one job; what comes later is dropped, with a note
+BATCH_LINES = 1000
+BATCH_CHARACTERS = 256 * 1024
 
 
 class JobLog:
-    """Collects lines from any thread; a thread of its own writes them. Use it as a context manager."""
+    """Collects lines from any thread; a thread of its own hands them in. Use it as a context manager."""
 
-    def __init__(self, core: Core, claim: Claim) -> None:
-        self._core = core
-        self._claim = claim
+    def __init__(self, job: HeldJob) -> None:
+        self._job = job
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._lines: list[NewLine] = []
+        self._lines: list[Line] = []
         self._count = 0
         self._news = threading.Event()
         self._closed = threading.Event()
@@ -51,14 +51,14 @@ class JobLog:
 
     def say(self, level: str, stage: str, text: str) -> None:
         """Add lines; text with several lines becomes several."""
-        now = self._core.clock.now()
+        now = datetime.now(UTC)
         with self._lock:
             for part in text.splitlines() or [""]:
                 self._count += 1
                 if self._count < MOST_LINES:
-                    self._lines.append(NewLine(now, level, stage, part))
+                    self._lines.append(_line(now, level, stage, part))
                 elif self._count == MOST_LINES:
-                    self._lines.append(NewLine(now, "warn", stage, "The log is full; what follows is not kept."))
+                    self._lines.append(_line(now, "warn", stage, "The log is full; what follows is not kept."))
         self._news.set()
 
     def enter(self, stage: str) -> None:
@@ -68,25 +68,25 @@ class JobLog:
         self._stage = stage
         self.flush()
         try:
-            jobs.stage(self._core, self._claim, stage)
+            self._job.stage(stage)
         except LeaseLost:
-            log.info("The lease of job %s is lost.", self._claim.job.id)
+            log.info("The lease of job %s is lost.", self._job.id)
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Hand in what was collected."""
         with self._writing:
             with self._lock:
                 lines, self._lines = self._lines, []
-            if lines:
-                self._write(lines)
+            for batch in _batches(lines):
+                self._write(batch)
 
-    def _write(self, lines: list[NewLine]) -> None:
+    def _write(self, lines: list[Line]) -> None:
         try:
-            jobs.append_logs(self._core, self._claim, lines)
+            self._job.log(lines)
         except LeaseLost:
-            log.info("The lease of job %s is lost; its log ends.", self._claim.job.id)
+            log.info("The lease of job %s is lost; its log ends.", self._job.id)
         except SteadError as error:
-            log.warning("%d log lines of job %s are lost: %s", len(lines), self._claim.job.id, error)
+            log.warning("%d log lines of job %s are lost: %s", len(lines), self._job.id, error)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -95,3 +95,23 @@ class JobLog:
             self.flush()
             self._closed.wait(FLUSH_EVERY)
         self.flush()
+
+
+def _line(at: datetime, level: str, stage: str, text: str) -> Line:
+    # Half a pair of surrogates cannot be written; nobody can read it either.
+    readable = text[:LONGEST_LINE].encode(errors="replace").decode()
+    return Line(at, level[:8], stage[:64], readable)
+
+
+def _batches(lines: list[Line]) -> Iterator[list[Line]]:
+    """The lines in pieces that fit into a message each."""
+    batch: list[Line] = []
+    length = 0
+    for line in lines:
+        if batch and (len(batch) == BATCH_LINES or length + len(line.text) > BATCH_CHARACTERS):
+            yield batch
+            batch, length = [], 0
+        batch.append(line)
+        length += len(line.text)
+    if batch:
+        yield batch

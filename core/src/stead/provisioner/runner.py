@@ -1,4 +1,4 @@
-"""Runs one claimed job from beginning to end, and says how it ended."""
+"""Runs one job from beginning to end, and says how it ended."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ import threading
 from pathlib import Path
 
 from stead.api.errors import BuildCanceled, BuildFailure, LeaseLost, SteadError
+from stead.domain.tasks import BuildTask
+from stead.protocol import folders
+from stead.protocol.frames import LinkLost
 from stead.provisioner.building import BuildStopped, run_build
+from stead.provisioner.held import HeldJob
 from stead.provisioner.importing import run_import
 from stead.provisioner.logs import JobLog
 from stead.provisioner.workdirs import workdir
-from stead.services import jobs, work
-from stead.services.core import Core
-from stead.services.jobs import Claim
-from stead.services.work import BuildWork
-from stead.terraform.engine import Engine
-from stead.terraform.sources import Workdir
+from stead.provisioner.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 
 class JobRun:
-    """A claimed job in the hands of a thread. ``cancel`` and ``stop`` may be called from any other."""
+    """A job in the hands of a thread. ``cancel`` and ``stop`` may be called from any other."""
 
-    def __init__(self, core: Core, engine: Engine, claim: Claim) -> None:
-        self._core = core
-        self._engine = engine
-        self.claim = claim
+    def __init__(self, shop: Workshop, job: HeldJob) -> None:
+        self._shop = shop
+        self.job = job
         self._ended = threading.Event()  # tells Terraform to come to an end
         self._stopping = False
         self._lost = False
@@ -51,33 +49,35 @@ class JobRun:
         try:
             self._run()
         except LeaseLost:
-            log.warning("The job %s is run by another provisioner now.", self.claim.job.id)
+            log.warning("The job %s is run by another provisioner now.", self.job.id)
+        except LinkLost:
+            log.warning("The job %s ends where it is, for the control plane is gone.", self.job.id)
         except Exception:  # boundary: a job; it is freed when its lease runs out
-            log.exception("The job %s could not be ended properly.", self.claim.job.id)
+            log.exception("The job %s could not be ended properly.", self.job.id)
 
     def _run(self) -> None:
-        with workdir(self._core, self.claim.job.id) as folder:
+        with workdir(self._shop.work_dir, self.job) as folder:
             try:
-                with JobLog(self._core, self.claim) as lines:
+                with JobLog(self.job) as lines:
                     self._work(folder, lines)
-            except LeaseLost:
+            except (LeaseLost, LinkLost):
                 raise
             except BuildStopped as stopped:
                 self._end(stopped.error, stopped.state)
             except SteadError as error:
                 self._end(error, None)
             except Exception as error:  # boundary: a job
-                log.exception("The job %s failed for a reason that is a bug.", self.claim.job.id)
+                log.exception("The job %s failed for a reason that is a bug.", self.job.id)
                 text = f"Stead failed ({type(error).__name__})."
-                self._end(BuildFailure(text, remedy="See the server's log."), Workdir(folder / "run").state)
+                self._end(BuildFailure(text, remedy="See the server's log."), folders.left_state(folder))
 
     def _work(self, folder: Path, lines: JobLog) -> None:
-        loaded = work.load(self._core, self.claim)
-        if isinstance(loaded, BuildWork):
-            run_build(self._core, self._engine, loaded, folder, lines, self._ended)
+        task = self.job.load()
+        if isinstance(task, BuildTask):
+            run_build(self._shop, self.job, task, folder, lines, self._ended)
             return
         try:
-            run_import(self._core, self._engine, loaded, folder, lines, self._ended)
+            run_import(self._shop, self.job, task, folder, lines, self._ended)
         except SteadError as error:
             lines.say("error", "finishing", str(error))
             raise
@@ -86,6 +86,6 @@ class JobRun:
         if self._lost:
             return
         if self._stopping and isinstance(error, BuildCanceled):
-            jobs.release(self._core, self.claim, state)
+            self.job.release(state)
         else:
-            jobs.fail(self._core, self.claim, error, state)
+            self.job.fail(error, state)

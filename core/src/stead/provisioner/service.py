@@ -1,42 +1,46 @@
-"""A provisioner: takes jobs off the queue and runs some of them at a time, each in a thread."""
+"""A provisioner: asks for jobs and runs some of them at a time, each in a thread."""
 
 from __future__ import annotations
 
 import fnmatch
 import logging
 import os
-import platform
-import secrets
 import threading
 import time
 from collections.abc import Callable
 
-from stead.api.errors import LeaseLost, SteadError
-from stead.provisioner import recovery, workdirs
+from stead.api.errors import SteadError
+from stead.plugins import PluginRegistry
+from stead.protocol.frames import LinkLost
+from stead.protocol.messages import Beat, Cancel, Claim, Message, ProcessSettings, Wake, Welcome
+from stead.provisioner import recovery
+from stead.provisioner.held import HeldJob
+from stead.provisioner.link import Link
 from stead.provisioner.runner import JobRun
-from stead.services import jobs
-from stead.services.core import Core
+from stead.provisioner.workshop import Workshop
 from stead.terraform.engine import Engine, EngineOptions
 
 log = logging.getLogger(__name__)
 
 HEARTBEATS_PER_LEASE = 4
-TICK = 5.0  # seconds between looks for dead provisioners on this machine
 
 
 class Provisioner:
     """Runs jobs until :meth:`stop`. ``run`` blocks; everything else may be called from any thread."""
 
-    def __init__(self, core: Core, engine: Engine | None = None) -> None:
-        self._core = core
-        self.id = f"{platform.node()[:80]}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._engine = engine or make_engine(core)
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        self._settings = shop.settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._lock = threading.Lock()
-        self._running: dict[str, JobRun] = {}
+        self._running: dict[str, JobRun] = {}  # by lease
         self._threads: set[threading.Thread] = set()
+
+    @property
+    def id(self) -> str:
+        return self.shop.provisioner_id
 
     def stop(self) -> None:
         """Take no more jobs; running ones get the grace period to finish."""
@@ -44,29 +48,21 @@ class Provisioner:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until stopped."""
-        with workdirs.alive(self._core, self.id):
-            jobs.provisioner_seen(self._core, self.id)
-            subscriptions = [
-                self._core.bus.subscribe("jobs", lambda *_: self._wake.set()),
-                self._core.bus.subscribe("cancel:*", self._cancel),
-            ]
-            helpers = [
-                self._helper("heartbeat", self._core.settings.job_lease / HEARTBEATS_PER_LEASE, self._beat),
-                self._helper("recovery", TICK, self._recover),
-                self._helper("sweep", self._core.settings.sweep_interval, self._sweep),
-            ]
-            try:
-                self._take_until_stopped()
-                self._drain()
-            finally:
-                for subscription in subscriptions:
-                    subscription.close()
-                self._finished.set()
-                for helper in helpers:
-                    helper.join(timeout=10)
-                self._engine.close()
-                jobs.provisioner_gone(self._core, self.id)
+        """Work until stopped, or until the control plane is gone."""
+        self.shop.link.listen(self._hear, self._lose_control)
+        helpers = [
+            self._helper("heartbeat", self._settings.job_lease / HEARTBEATS_PER_LEASE, self._beat),
+            self._helper("sweep", self._settings.sweep_interval, self._sweep),
+        ]
+        try:
+            self._take_until_stopped()
+            self._drain()
+        finally:
+            self._finished.set()
+            for helper in helpers:
+                helper.join(timeout=10)
+            self.shop.engine.close()
+            self.shop.link.close()
 
     @property
     def busy(self) -> int:
@@ -74,27 +70,44 @@ class Provisioner:
         with self._lock:
             return len(self._running)
 
+    def _hear(self, notice: Message) -> None:
+        if isinstance(notice, Wake):
+            self._wake.set()
+        elif isinstance(notice, Cancel):
+            with self._lock:
+                job = self._running.get(notice.lease)
+            if job is not None:
+                job.cancel()
+
+    def _lose_control(self) -> None:
+        """Nothing can be journalled or stored any more: all ends at once, and what is in the folders stays there."""
+        self.stop()
+        for job in self._snapshot():
+            job.stop()
+
     def _take_until_stopped(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
                 while self._room() and not self._stopping.is_set() and self._take():
                     pass
+            except LinkLost:
+                return
             except SteadError as error:
                 log.warning("The queue cannot be read: %s", error)
-            self._wake.wait(self._core.settings.provisioner_poll)
+            self._wake.wait(self._settings.poll)
 
     def _room(self) -> bool:
-        return self.busy < self._core.settings.provisioner_concurrency
+        return self.busy < self._settings.concurrency
 
     def _take(self) -> bool:
-        claim = jobs.claim(self._core, self.id)
-        if claim is None:
+        grant = self.shop.link.call(Claim()).job
+        if grant is None:
             return False
-        job = JobRun(self._core, self._engine, claim)
+        job = JobRun(self.shop, HeldJob(self.shop.link, grant))
+        thread = threading.Thread(target=self._work, args=(job,), name=f"stead-job-{grant.job_id[:8]}")
         with self._lock:
-            self._running[claim.job.id] = job
-            thread = threading.Thread(target=self._work, args=(job,), name=f"stead-job-{claim.job.id[:8]}")
+            self._running[grant.lease] = job
             self._threads.add(thread)
         thread.start()
         return True
@@ -104,17 +117,17 @@ class Provisioner:
             job.run()
         finally:
             with self._lock:
-                self._running.pop(job.claim.job.id, None)
+                self._running.pop(job.job.lease, None)
                 self._threads.discard(threading.current_thread())
             self._wake.set()
 
     def _drain(self) -> None:
         """Let running jobs finish; those that do not in time are given back."""
-        deadline = time.monotonic() + self._core.settings.provisioner_grace
+        deadline = time.monotonic() + self._settings.grace
         self._join_until(deadline)
         for job in self._snapshot():
             job.stop()
-        self._join_until(time.monotonic() + self._core.settings.provisioner_grace)
+        self._join_until(time.monotonic() + self._settings.grace)
 
     def _join_until(self, deadline: float) -> None:
         with self._lock:
@@ -126,13 +139,6 @@ class Provisioner:
         with self._lock:
             return list(self._running.values())
 
-    def _cancel(self, topic: str, payload: object) -> None:
-        del payload
-        with self._lock:
-            job = self._running.get(topic.removeprefix("cancel:"))
-        if job is not None:
-            job.cancel()
-
     def _helper(self, name: str, interval: float, action: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=self._repeat, args=(interval, action), name=f"stead-{name}", daemon=True)
         thread.start()
@@ -142,35 +148,39 @@ class Provisioner:
         while True:
             try:
                 action()
+            except LinkLost:
+                return
             except Exception:  # boundary: one look that fails must not end the next
                 log.warning("A look of the provisioner failed; it goes on.", exc_info=True)
             if self._finished.wait(interval):
                 return
 
     def _beat(self) -> None:
-        jobs.provisioner_seen(self._core, self.id)
-        for job in self._snapshot():
-            try:
-                if jobs.heartbeat(self._core, job.claim):
-                    job.cancel()
-            except LeaseLost:
-                job.lose()
-
-    def _recover(self) -> None:
-        if workdirs.reap_dead(self._core):
-            self._wake.set()
-        workdirs.harvest_all(self._core)
+        with self._lock:
+            running = dict(self._running)
+        found = self.shop.link.call(Beat(tuple(running)))
+        for lease in found.canceled:
+            if lease in running:
+                running[lease].cancel()
+        for lease in found.lost:
+            if lease in running:
+                running[lease].lose()
 
     def _sweep(self) -> None:
-        removed = recovery.sweep(self._core)
+        removed = recovery.sweep(self.shop)
         if removed:
             log.info("Removed %d things that dead builds had left.", removed)
 
 
-def make_engine(core: Core) -> Engine:
+def open_workshop(link: Link, welcome: Welcome, plugins: PluginRegistry) -> Workshop:
     """The engine with the plugins' providers, as the settings say."""
-    settings = core.settings
-    options = EngineOptions(
+    settings = welcome.settings
+    engine = Engine(_options(settings), providers=plugins.providers())
+    return Workshop(welcome.provisioner_id, welcome.deployment_id, settings, link, plugins, engine)
+
+
+def _options(settings: ProcessSettings) -> EngineOptions:
+    return EngineOptions(
         binary=settings.terraform_binary,
         plugin_cache=settings.plugin_cache,
         mirror=settings.terraform_mirror,
@@ -179,10 +189,9 @@ def make_engine(core: Core) -> Engine:
         warm=settings.terraform_warm,
         environment=_environment(settings.terraform_environment),
     )
-    return Engine(options, providers=core.plugins.providers())
 
 
-def _environment(patterns: list[str]) -> dict[str, str]:
+def _environment(patterns: tuple[str, ...]) -> dict[str, str]:
     """Those of this process's variables that Terraform may see."""
     return {
         name: value

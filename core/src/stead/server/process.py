@@ -14,6 +14,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from starlette.types import ASGIApp
 
+from stead.broker.supervisor import Supervisor
 from stead.config import Settings, split_address
 from stead.gateway.app import create_app
 from stead.gateway.rpc import AgentRpc
@@ -23,7 +24,6 @@ from stead.network.streams.listener import TunnelListener
 from stead.network.stun import serve_stun
 from stead.network.tailcat import RelayAccess, Tailcat, TailcatUnavailable
 from stead.network.tunnel import TunnelServer
-from stead.provisioner.supervisor import Supervisor
 from stead.server import listeners
 from stead.server.apart import SignInsApart
 from stead.server.bodies import ReadBodiesFirst
@@ -234,7 +234,7 @@ class ServerProcess:
     def _start_helpers(self, gateway: Gateway) -> None:
         clockwork = ticks.start(self.core)
         self._at_end("ticks", lambda: asyncio.to_thread(clockwork.stop))
-        provisioners = Supervisor(self.settings)
+        provisioners = Supervisor(self.core)
         provisioners.start()
         self._at_end("provisioners", lambda: asyncio.to_thread(provisioners.stop))
         if gateway.rpc is not None:

@@ -164,15 +164,20 @@ def open_core(
 
 def load_plugins(settings: Settings) -> PluginRegistry:
     """The installed plugins, with their sections of the settings."""
-    own = {"host_data_dir": settings.data_dir / "host", **settings.plugins.sections.get("builtin", {})}
     registry = PluginRegistry(
-        {**settings.plugins.sections, "builtin": own},
+        plugin_sections(settings),
         disabled=settings.plugins.disabled,
         builtins={"builtin": builtin_plugin},
         trace=log.info if settings.trace else None,
     )
     registry.load()
     return registry
+
+
+def plugin_sections(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Settings by the name of the plugin."""
+    own = {"host_data_dir": settings.data_dir / "host", **settings.plugins.sections.get("builtin", {})}
+    return {**settings.plugins.sections, "builtin": own}
 
 
 def close_core(core: Core) -> None:

@@ -127,8 +127,17 @@ def settle_journal(workspace_id: str, state: bytes) -> None:
     journal.forget([workspace_id], settled)
 
 
-def _hold(claim: Claim) -> HeldJob:
-    held = store.get(claim.job.id, lock=True)
+def require(core: Core, claim: Claim) -> None:
+    """Nothing, if the claim holds.
+
+    :raises LeaseLost: somebody else has the job now, or it is over.
+    """
+    with core.database.read():
+        _hold(claim, lock=False)
+
+
+def _hold(claim: Claim, *, lock: bool = True) -> HeldJob:
+    held = store.get(claim.job.id, lock=lock)
     if held is None or held.lease != claim.lease.token or held.job.status not in HELD:
         raise _lost()
     return held

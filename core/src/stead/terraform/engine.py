@@ -6,7 +6,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,20 +101,43 @@ class Engine:
         """Read a template's folder without running it."""
         child = self._nursery.take(tuple(self._providers))
         try:
-            return inspect(source, self._classes(), _validate(child, source))
+            return inspect(source, _Classes(self._providers), _validate(child, source))
         finally:
             child.close()
             self._nursery.refill()
 
-    def _classes(self) -> dict[str, type[Provider]]:
-        """Provider classes by address, of the providers that can be made."""
-        classes = {}
-        for address, (spec, settings) in self._providers.items():
-            try:
-                classes[address] = type(make_provider(spec, settings))
-            except SteadError:
-                continue
-        return classes
+
+class _Classes(Mapping[str, type[Provider]]):
+    """Provider classes by address, of the providers that can be made.
+
+    Each is made when it is asked for: making one imports its platform's SDK, and a template uses few of them.
+    """
+
+    def __init__(self, providers: Mapping[str, tuple[ProviderSpec, Any]]) -> None:
+        self._providers = providers
+        self._made: dict[str, type[Provider] | None] = {}
+
+    def __getitem__(self, address: str) -> type[Provider]:
+        if address not in self._made:
+            self._made[address] = self._make(address)
+        made = self._made[address]
+        if made is None:
+            raise KeyError(address)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return (address for address in self._providers if address in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _make(self, address: str) -> type[Provider] | None:
+        if address not in self._providers:
+            return None
+        try:
+            return type(make_provider(*self._providers[address]))
+        except SteadError:
+            return None
 
 
 def _validate(child: ChildProcess, source: Path) -> list[Diagnostic]:

@@ -46,6 +46,33 @@ def test_a_workspace_keeps_its_own_volume_but_takes_no_other(rig) -> None:
     assert caught.value.field == "name"
 
 
+def test_what_a_dead_engine_left_of_a_workspaces_volume_is_replaced(rig) -> None:
+    """It had made the folder, and not yet written down whose it is."""
+    name = f"{rig.build.workspace_id}-home"
+    rig.client.create_volume(name)
+    volume = rig.create(Volume(name=name, driver="local"), key="k1")
+    assert rig.client.inspect_volume(name)["Labels"]["stead.key"] == "k1"
+    volume.delete(rig.context())
+
+
+@pytest.mark.parametrize("what", ["named otherwise", "with a label", "with content"])
+def test_a_volume_that_may_be_somebodys_stays(rig, busybox_image: str, what: str) -> None:
+    name = rig.name if what == "named otherwise" else f"{rig.build.workspace_id}-home"
+    rig.client.create_volume(name, labels={"a": "b"} if what == "with a label" else None)
+    if what == "with content":
+        config = rig.client.create_host_config(binds=[f"{name}:/v"])
+        made = rig.client.create_container(busybox_image, ["sh", "-c", "echo x > /v/x"], host_config=config)
+        rig.client.start(made["Id"])
+        rig.client.wait(made["Id"])
+        rig.client.remove_container(made["Id"])
+    try:
+        with pytest.raises(ResourceConflict, match="exists already"):
+            Volume(name=name, driver="local").create(rig.context())
+        assert rig.client.inspect_volume(name)["Name"] == name
+    finally:
+        rig.client.remove_volume(name)
+
+
 def test_a_volume_is_destroyed_once_and_missing_is_success(rig) -> None:
     volume = rig.create(Volume(name=rig.name))
     assert volume.read(rig.context())

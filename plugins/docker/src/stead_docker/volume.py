@@ -44,11 +44,26 @@ class Volume(Resource, name="docker_volume"):
         found = self._inspect(context, name)
         if found is None or same_workspace(found["Labels"], context.labels):
             return found
+        if self._is_remnant(context, found):
+            context.log(f"Volume {name} is empty and has no labels: an engine left it that died while it made it.")
+            self._remove(context, name)
+            return None
         raise ResourceConflict(
             f"A volume {name} exists already, and Stead did not make it for this workspace.",
             field="name",
             remedy="Choose another name, import the volume, or remove it (docker volume rm).",
         )
+
+    @staticmethod
+    def _is_remnant(context: Context, found: dict[str, Any]) -> bool:
+        """Whether it is named after this workspace, and has no label, no option, no content and no user to lose."""
+        workspace = context.build.workspace_id
+        if found["Labels"] or found["Options"] or not workspace or workspace not in found["Name"]:
+            return False
+        doing = f"What volume {found['Name']} holds could not be read"
+        used = engine_of(context).ask(context, doing, lambda c: c.df())["Volumes"] or ()
+        unused = {"Size": 0, "RefCount": 0}
+        return any(item["Name"] == found["Name"] and item["UsageData"] == unused for item in used)
 
     def _make(self, context: Context) -> dict[str, Any]:
         name = self.name if is_known(self.name) else None
@@ -79,7 +94,11 @@ class Volume(Resource, name="docker_volume"):
         return found is not None
 
     def delete(self, context: Context) -> None:
-        engine_of(context).remove(context, f"Volume {self.id} could not be removed", lambda c: c.remove_volume(self.id))
+        self._remove(context, self.id)
+
+    @staticmethod
+    def _remove(context: Context, name: str) -> None:
+        engine_of(context).remove(context, f"Volume {name} could not be removed", lambda c: c.remove_volume(name))
 
     @classmethod
     def import_(cls, context: Context, identity: str) -> Volume | None:

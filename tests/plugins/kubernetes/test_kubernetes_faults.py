@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -53,6 +54,13 @@ FATAL = {
     "answers lost for ever": Fault("", "lost", times=1000),
 }
 every_type = pytest.mark.parametrize("type_name", sorted(SAMPLES))
+# All pairs with ./test --all. Otherwise each type meets the worst of these faults and a third of the others, in turn.
+SELECTED = [
+    (type_name, fault)
+    for row, type_name in enumerate(sorted(SAMPLES))
+    for column, fault in enumerate(sorted(PASSING))
+    if os.environ.get("STEAD_TEST_ALL") == "1" or fault == "answer lost" or (row + column) % 3 == 0
+]
 
 
 @dataclass
@@ -91,10 +99,11 @@ class Scene:
 
     def build(self) -> SteadError | None:
         failure = self.builds.attempt(lambda: self.builds.apply(self.config))
-        assert len(self.real()) <= 1, "there are two of it"
+        there = self.items()
+        assert len(there) <= 1, "there are two of it"
         known = {labelling.value(key) for key in self.builds.known}
         mine = labelling.value(self.rig.name)
-        for labels in [item["labels"] for item in self.items() if "labels" in item]:
+        for labels in [item["labels"] for item in there if "labels" in item]:
             assert labels.get(labelling.DEPLOYMENT) != mine or labels[labelling.KEY] in known, "nobody knows of it"
         return failure
 
@@ -166,8 +175,7 @@ def test_every_type_of_the_provider_has_a_row() -> None:
         assert not {key for key in own if callable(getattr(twin, key))}, "the twin does nothing in another way"
 
 
-@every_type
-@pytest.mark.parametrize("fault", sorted(PASSING))
+@pytest.mark.parametrize(("type_name", "fault"), SELECTED)
 def test_a_fault_that_passes_is_not_noticed(scene: Callable[..., Scene], type_name: str, fault: str) -> None:
     late = PASSING[fault].kind == "late"
     made = scene(type_name, **({"timeout": 2.0} if late else {}))

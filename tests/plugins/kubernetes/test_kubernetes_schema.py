@@ -145,3 +145,21 @@ def test_what_identifies_an_object_replaces_it() -> None:
         meta = kind.schema().blocks["metadata"].model.schema().attributes
         assert meta["name"].force_new
         assert all(meta[name].force_new for name in ("namespace", "generate_name") if name in meta)
+
+
+def test_what_the_original_provider_replaces_for_is_replaced_for() -> None:
+    """As its published sources have it for services, claims, deployments and role bindings."""
+    wanted = {
+        "service": {"cluster_ip", "cluster_ips", "health_check_node_port", "load_balancer_class"},
+        "persistent_volume_claim": {"access_modes", "selector", "storage_class_name", "volume_mode", "volume_name"},
+        "deployment": {"selector"},
+    }
+    for name, fields in wanted.items():
+        spec = KINDS[f"kubernetes_{name}_v1"].schema().blocks["spec"].model.schema()
+        assert {field.name for field in spec if field.force_new} == fields, name
+    assert KINDS["kubernetes_role_binding_v1"].schema().blocks["role_ref"].model.schema().attributes["name"].force_new
+    assert {name: KINDS[f"kubernetes_{name}_v1"].LIMITS["create"] for name in ("pod", "deployment", "service")} == {
+        "pod": 300.0,
+        "deployment": 600.0,
+        "service": 600.0,
+    }

@@ -56,11 +56,14 @@ class ServiceSpec(Spec):
     )
     ip_families: list[str] | None = attribute(optional=True, computed=True)
     ip_family_policy: str | None = attribute(optional=True, computed=True)
-    load_balancer_class: str | None = attribute(optional=True)
+    load_balancer_class: str | None = attribute(optional=True, force_new=True)
     load_balancer_ip: str | None = attribute(optional=True)
     load_balancer_source_ranges: set[str] | None = attribute(optional=True)
     publish_not_ready_addresses: bool = attribute(default=False)
     selector: dict[str, str] | None = attribute(optional=True)
+    traffic_distribution: str | None = attribute(
+        optional=True, validators=[one_of("PreferClose", "PreferSameZone", "PreferSameNode")]
+    )
     session_affinity: str = attribute(default="None", validators=[one_of("ClientIP", "None")])
     type: str = attribute(
         default="ClusterIP", validators=[one_of("ClusterIP", "ExternalName", "NodePort", "LoadBalancer")]

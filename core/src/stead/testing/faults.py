@@ -207,12 +207,16 @@ class Yard:
         return f"stead.deployment={self.core.deployment_id}"
 
     def owned(self) -> dict[str, str]:
-        """Containers and volumes that carry this deployment's label: what each is, by its key."""
-        filters = json.dumps({"label": [self.label]})
-        containers = self.engine.call("GET", "/containers/json", params={"all": "1", "filters": filters}).json()
-        volumes = self.engine.call("GET", "/volumes", params={"filters": filters}).json()["Volumes"] or ()
-        found = {item["Labels"]["stead.key"]: f"container {item['Names'][0][1:]}" for item in containers}
-        return found | {item["Labels"]["stead.key"]: f"volume {item['Name']}" for item in volumes}
+        """All on the engine that carries this deployment's label: what each is, by its key."""
+        query = {"all": "1", "filters": json.dumps({"label": [self.label]})}
+        containers = self.engine.call("GET", "/containers/json", params=query).json()
+        volumes = self.engine.call("GET", "/volumes", params=query).json()["Volumes"] or ()
+        networks = self.engine.call("GET", "/networks", params=query).json()
+        images = self.engine.call("GET", "/images/json", params={"filters": query["filters"]}).json()
+        found = {item["Labels"]["stead.key"]: f"image {item['RepoTags'] or item['Id']}" for item in images}
+        found |= {item["Labels"]["stead.key"]: f"network {item['Name']}" for item in networks}
+        found |= {item["Labels"]["stead.key"]: f"volume {item['Name']}" for item in volumes}
+        return found | {item["Labels"]["stead.key"]: f"container {item['Names'][0][1:]}" for item in containers}
 
     def known(self, workspace: str) -> frozenset[str]:
         """Keys of what the newest state of a workspace (id) holds."""

@@ -128,9 +128,8 @@ def _stream(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-@pytest.fixture(scope="session")
-def busybox_image(docker_engine: str) -> str:
-    """Tag of an image with nothing but a static busybox; runs as root, has a user ``coder``."""
+def make_busybox_image(url: str) -> str:
+    """Tag of an image with nothing but a static busybox on the engine at ``url``; has a user ``coder``."""
     busybox = _static_busybox()
     root = _busybox_root(busybox)
 
@@ -138,7 +137,13 @@ def busybox_image(docker_engine: str) -> str:
         changes = (f"LABEL {RECIPE_LABEL}={digest}", "ENV PATH=/bin", 'CMD ["/bin/sh"]')
         engine.import_image("stead-test/busybox:1", [root], changes)
 
-    return _ensure(docker_engine, "stead-test/busybox:1", hashlib.sha256(root).hexdigest(), make)
+    return _ensure(url, "stead-test/busybox:1", hashlib.sha256(root).hexdigest(), make)
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_engine: str) -> str:
+    """Tag of an image with nothing but a static busybox; runs as root, has a user ``coder``."""
+    return make_busybox_image(docker_engine)
 
 
 @pytest.fixture(scope="session")

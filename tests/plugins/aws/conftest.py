@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -18,9 +19,12 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from stead.api.provider import BuildContext, Context, Owner, Resource, Unknown
 from stead.testing.left_out import leave_out
@@ -38,6 +42,9 @@ GONE_TWICE = {
     "CancelSpotInstanceRequests": "InvalidSpotInstanceRequestID.NotFound",
     "RemoveRoleFromInstanceProfile": "NoSuchEntity",
 }
+
+Answer = tuple[int, Any, bytes]  # status, headers, body
+LATE = 30.0  # seconds after which a late answer is given up
 
 
 def free_port() -> int:
@@ -85,9 +92,13 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 class Fault:
     """What happens to calls of one operation.
 
-    :param kind: ``throttle``, ``error`` and any code: answered so without asking AWS; ``lost``: AWS does it, and the
-        answer never comes; ``vanish``: AWS does it, and then somebody else undoes it.
+    :param kind: ``throttle``, ``error`` and any code: answered so without asking AWS; ``drop``: hangs up; ``lost``: AWS
+        does it, and the answer never comes; ``late``: the same, and the line stays open; ``after``: AWS does it and
+        says that it failed; ``vanish``: AWS does it, and then somebody else undoes it (``undo``); ``empty``: a listing
+        knows nothing yet; ``rewrite``: the answer says something else.
     :param times: how often, then it is over.
+    :param after: only once AWS has done this operation.
+    :param rewrite: what the answer says, and what it is to say.
     """
 
     operation: str
@@ -96,6 +107,9 @@ class Fault:
     code: str = ""
     status: int = 503
     undo: Callable[[str], None] | None = None
+    after: str = ""
+    rewrite: tuple[bytes, bytes] = (b"", b"")
+    seen: int = 0
 
 
 @dataclass
@@ -106,20 +120,54 @@ class Edge:
     account: str = field(default_factory=lambda: "".join(secrets.choice("123456789") for _ in range(12)))
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)  # what has reached AWS
+    tokens: dict[str, Answer] = field(default_factory=dict)
+    calmed: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def fail(self, operation: str, kind: str = "throttle", **options: Any) -> None:
+    def renew(self) -> None:
+        """Another account, in which nothing has happened."""
         with self.lock:
-            self.faults.append(Fault(operation, kind, **options))
+            self.account = "".join(secrets.choice("123456789") for _ in range(12))
+            self.faults, self.calls, self.done, self.tokens = [], [], [], {}
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        with self.lock:
+            self.faults, self.calls, self.done = [], [], []
+            self.calmed.set()
+            self.calmed = threading.Event()
+
+    def fail(self, operation: str, kind: str = "throttle", **options: Any) -> Fault:
+        made = Fault(operation, kind, **options)
+        with self.lock:
+            self.faults.append(made)
+        return made
 
     def take(self, operation: str) -> Fault | None:
         with self.lock:
             self.calls.append(operation)
             for fault in self.faults:
-                if re.fullmatch(fault.operation, operation) and fault.times > 0:
+                if fault.times > 0 and re.fullmatch(fault.operation, operation) and self._is_due(fault):
                     fault.times -= 1
+                    fault.seen += 1
                     return fault
         return None
+
+    def _is_due(self, fault: Fault) -> bool:
+        return not fault.after or any(re.fullmatch(fault.after, name) for name in self.done)
+
+    def once(self, token: str, call: Callable[[], Answer]) -> Answer:
+        """AWS takes two calls with the same client token for one call; moto does not."""
+        with self.lock:
+            known = self.tokens.get(token) if token else None
+        if known is not None:
+            return known
+        answer = call()
+        if token and answer[0] == 200:
+            with self.lock:
+                self.tokens[token] = answer
+        return answer
 
     def count(self, operation: str) -> int:
         with self.lock:
@@ -135,32 +183,53 @@ def _suited(body: bytes) -> bytes:
     return urllib.parse.urlencode([(name, again.get(name, str)(value)) for name, value in fields]).encode()
 
 
-def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:
+def _handler(edge: Edge, port: int) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - one branch for each kind
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = 1 << 16  # headers and body in one packet: else each answer waits for an acknowledgement
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            operation = urllib.parse.parse_qs(body.decode("latin-1")).get("Action", [""])[0]
+            fields = urllib.parse.parse_qs(body.decode("latin-1"))
+            operation = fields.get("Action", [""])[0]
             fault = edge.take(operation)
-            if fault is not None and fault.kind in ("throttle", "error"):
+            kind = fault.kind if fault else ""
+            if fault is not None and kind in ("throttle", "error"):
                 self._refuse(fault)
                 return
-            status, headers, answer = self._forward(body)
+            if kind == "drop":
+                self._hang_up()
+                return
+            token = fields.get("ClientToken", [""])[0]
+            status, headers, answer = edge.once(token, lambda: self._forward(body))
+            with edge.lock:
+                edge.done.append(operation)
             if status == 500 and operation in GONE_TWICE:
                 fault = Fault(operation, "error", code=GONE_TWICE[operation], status=400)
                 self._refuse(fault)
                 return
-            if fault is not None and fault.kind == "lost":
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
+            if kind == "late":
+                edge.calmed.wait(LATE)
+            if kind in ("lost", "late"):
+                self._hang_up()
+                return
+            if fault is not None and kind == "after":
+                self._refuse(fault)
                 return
             if fault is not None and fault.undo is not None:
                 fault.undo(answer.decode())
+            if fault is not None and kind == "rewrite":
+                answer = re.sub(*fault.rewrite, answer)
+            if kind == "empty":
+                answer = re.sub(rb"(?s)<(\w+)>\s*<item>.*</item>\s*</\1>", rb"<\1/>", answer)
             self._send(status, headers.get("Content-Type", "text/xml"), answer)
 
-        def _forward(self, body: bytes) -> tuple[int, Any, bytes]:
+        def _hang_up(self) -> None:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        def _forward(self, body: bytes) -> Answer:
             inner = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             try:
                 body = _suited(body)
@@ -203,11 +272,18 @@ def moto() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def edge(moto: str) -> Iterator[Edge]:
-    """A proxy before moto, for one test."""
+@pytest.fixture(scope="session")
+def session_edge(moto: str) -> Iterator[Edge]:
+    """The proxy before moto that all tests with an account of their own go through, one after the other."""
     with open_edge(moto) as made:
         yield made
+
+
+@pytest.fixture
+def edge(session_edge: Edge) -> Edge:
+    """The proxy, with an account that nobody has used."""
+    session_edge.renew()
+    return session_edge
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +291,31 @@ def shared_edge(moto: str) -> Iterator[Edge]:
     """A proxy before moto, for tests that share an account."""
     with open_edge(moto) as made:
         yield made
+
+
+@dataclass
+class Clients:
+    """The SDK's clients of one address: making them takes most of a second, so that tests share them."""
+
+    ec2: Any
+    iam: Any
+    cloud: Any
+
+
+@functools.cache
+def clients(settings_json: str) -> Clients:
+    """Clients for settings in JSON, secrets and all."""
+    from stead_aws.provider import Aws
+
+    settings = AwsSettings.model_validate_json(settings_json)
+    cloud = Aws(settings=settings).cloud
+    made = [cloud.session.client(name, endpoint_url=settings.endpoints[name]) for name in ("ec2", "iam")]
+    return Clients(*made, cloud)
+
+
+def share(provider: Any, cloud: Any) -> None:
+    """Let a provider use the clients of ``cloud``; what it knows of the account stays its own."""
+    provider.cloud._session, provider.cloud._clients = cloud.session, cloud._clients
 
 
 @contextlib.contextmanager
@@ -241,8 +342,6 @@ class Rig:
     log: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        import boto3
-
         from stead_aws.platform import AwsPlatform
         from stead_aws.provider import Aws
 
@@ -259,14 +358,11 @@ class Rig:
         )
         self.provider = Aws(settings=self.settings)
         self.platform = AwsPlatform(self.settings)
-        secret = self.settings.secret_key
-        session = boto3.Session(
-            aws_access_key_id=self.settings.access_key,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            region_name=REGION,
-        )
-        self.ec2 = session.client("ec2", endpoint_url=self.settings.endpoints["ec2"])
-        self.iam = session.client("iam", endpoint_url=self.settings.endpoints["iam"])
+        secret = self.settings.secret_key.get_secret_value() if self.settings.secret_key else None
+        made = clients(json.dumps({**self.settings.model_dump(mode="json"), "secret_key": secret}))
+        share(self.provider, made.cloud)
+        share(self.platform._provider, made.cloud)
+        self.ec2, self.iam = made.ec2, made.iam
 
     @property
     def build(self) -> BuildContext:
@@ -319,6 +415,18 @@ class Rig:
 @pytest.fixture
 def rig(edge: Edge) -> Rig:
     return Rig(edge)
+
+
+@pytest.fixture(scope="session")
+def rig_of() -> Callable[[Edge], Rig]:
+    """A rig behind an edge, which gives up early."""
+
+    def make(edge: Edge) -> Rig:
+        endpoints = dict.fromkeys(("ec2", "iam", "sts"), edge.address)
+        login: Any = {"region": REGION, "access_key": "test", "secret_key": "secret", "endpoints": endpoints}
+        return Rig(edge, AwsSettings(**login, pause=0.005, poll=0.01, settle=1.5, timeout=2, attempts=6))
+
+    return make
 
 
 @pytest.fixture

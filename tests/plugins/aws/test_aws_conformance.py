@@ -172,12 +172,8 @@ class TestAws(PlatformConformance, ProviderConformance):
         "aws_security_group_rule": Sample(
             _rule(SecurityGroupRule, type="ingress", protocol="tcp", cidr_blocks=[OFFICE]), labelled=False
         ),
-        "aws_vpc_security_group_ingress_rule": Sample(
-            _rule(IngressRule, ip_protocol="tcp", cidr_ipv4=OFFICE), labelled=False
-        ),
-        "aws_vpc_security_group_egress_rule": Sample(
-            _rule(EgressRule, ip_protocol="tcp", cidr_ipv4=OFFICE), labelled=False
-        ),
+        "aws_vpc_security_group_ingress_rule": Sample(_rule(IngressRule, ip_protocol="tcp", cidr_ipv4=OFFICE)),
+        "aws_vpc_security_group_egress_rule": Sample(_rule(EgressRule, ip_protocol="tcp", cidr_ipv4=OFFICE)),
         "aws_iam_role": Sample(
             lambda rig: Role(name=rig.unique(), assume_role_policy=TRUST), change={"description": "of machines"}
         ),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import string
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -301,5 +303,25 @@ def test_the_price_table_is_refreshed(
     found = prices.load(output)
     assert found.machines == {"eu-west-3": {"m5.large": 0.2, "t3.nano": 0.01}}
     assert found.disks == {"eu-west-3": {"gp3": 0.09}}
+    assert found.source == prices.FETCHED
     assert {item["ServiceCode"] for item in asked} == {"AmazonEC2"}
+
+
+def test_the_shipped_prices_are_dated_and_say_that_they_are_approximate(capsys: pytest.CaptureFixture[str]) -> None:
     assert prices.main([]) == 0
+    said = capsys.readouterr().out
+    assert f"Prices of {date.fromisoformat(prices.bundled().as_of)}" in said
+    assert "approximate" in said.lower()
+    assert "approximate" in (Path(__file__).parents[3] / "plugins" / "aws" / "README.md").read_text()
+
+
+def test_regions_without_prices_leave_the_table_as_it_is(
+    price_list: tuple[str, list[dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setattr(prices, "FAMILIES", re.compile("nothing"))
+    output = tmp_path / "prices.json"
+    arguments = ["--refresh", "--region", "mars-1", "--output", str(output), "--endpoint", price_list[0]]
+    assert prices.main(arguments) == 1
+    assert not output.exists()

@@ -114,6 +114,10 @@ def test_starter_with_a_home_of_its_own(bench: Bench, rig, spot: str) -> None:
     assert tags["Owner"] == "alice"
     assert tags["stead.deployment"] == rig.name
     assert changes_of(bench.plan(text, parameters=given)) == {}, "a second plan is empty"
+    data = bench.attributes("aws_instance.workspace")["user_data"]
+    assert 'CODER_AGENT_AUTH="aws-instance-identity"' in data
+    assert "AGENT_TOKEN" not in data, "the machine proves which one it is"
+    assert machine["IamInstanceProfile"]["Arn"].endswith(bench.attributes("aws_iam_instance_profile.workspace")["name"])
 
     bench.stop(text, parameters=given)
     assert rig.machines() == []

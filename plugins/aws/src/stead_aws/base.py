@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stead.api.errors import SteadError
 from stead.api.provider import BlockSchema, Context, Plan, Resource, Unknown, attribute, is_known
 from stead.api.provider.durations import is_duration, seconds
 from stead.api.provider.values import is_wholly_known
 from stead_aws import tags as tagging
-from stead_aws.cloud import Cloud, Found, cloud_of
+from stead_aws.cloud import Cloud, Found, cloud_of, is_refused
 
 if TYPE_CHECKING:
     from stead_aws.provider import Aws
@@ -157,6 +159,20 @@ class RegionalTagged(Regional):
             self.ask(context, doing, "DeleteTags", Resources=[identity], Tags=names)
         if changed:
             self.ask(context, doing, "CreateTags", Resources=[identity], Tags=tagging.to_api(changed))
+
+
+@contextmanager
+def told(resource: Any, identity: str) -> Iterator[None]:
+    """Make something that bears no tags, so that no listing finds it.
+
+    Where AWS may have made it although the call failed, the state tells of it, and the next run removes it.
+    """
+    try:
+        yield
+    except SteadError as failure:
+        if not is_refused(failure):
+            resource.id = identity
+        raise
 
 
 def key_filter(context: Context) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
 
-from stead.api.errors import OperationTimedOut, ProviderFailure
+from stead.api.errors import OperationTimedOut, ProviderFailure, SteadError
 from stead.api.provider import Context
 from stead_aws.failures import SDK_ERRORS, code_of, is_missing, is_passing, translate
 from stead_aws.settings import AwsSettings
@@ -26,6 +26,8 @@ Found = dict[str, Any]
 LONGEST_PAUSE = 20.0  # seconds
 # Just made things are unknown to other servers of AWS for some seconds, and permissions spread slowly.
 UNSETTLED = ("InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "InvalidVolume.NotFound", "NoSuchEntity")
+
+TAKEN = r"\w+\.Duplicate|EntityAlreadyExists\w*"
 
 
 class Cloud:
@@ -171,6 +173,11 @@ class Cloud:
             try:
                 return accept(self._call(service, operation, region, arguments))
             except SDK_ERRORS as error:
+                # An earlier try may have made it, and AWS may not list it yet.
+                if attempt and re.fullmatch(TAKEN, code_of(error)):
+                    found = self._late(context, find)
+                    if found is not None:
+                        return found
                 passing = is_passing(error) or (unsettled and re.search(unsettled, str(error)))
                 if attempt + 1 == self.settings.attempts or not passing:
                     failure = translate(error, doing, action=f"{service}:{operation}")
@@ -179,6 +186,13 @@ class Cloud:
             context.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError("attempts is at least 1")
+
+    def _late(self, context: Context, find: Callable[[], T | None]) -> T | None:
+        """What an earlier try has made, when AWS knows of it; ``None`` where it was somebody else."""
+        until = time.monotonic() + self.settings.settle
+        while (found := find()) is None and time.monotonic() < until:
+            context.wait(min(self.settings.poll, 2.0))
+        return found
 
     def remove(
         self,
@@ -241,6 +255,12 @@ class Cloud:
 def cause_code(failure: ProviderFailure) -> str:
     """AWS's error code behind one of our failures."""
     return code_of(failure.__cause__) if failure.__cause__ is not None else ""
+
+
+def is_refused(failure: SteadError) -> bool:
+    """Whether AWS has said no for good: then the call has made nothing."""
+    cause = failure.__cause__
+    return isinstance(cause, SDK_ERRORS) and bool(code_of(cause)) and not is_passing(cause)
 
 
 def cloud_of(context: Context) -> Cloud:

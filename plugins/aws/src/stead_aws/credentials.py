@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session, get_session
 
 from stead.api.provider import Context
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 def proxies(http: str | None, https: str | None) -> dict[str, str] | None:
     given = {scheme: address for scheme, address in (("http", http), ("https", https)) if address}
     return given or None
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Loader:
+    """The SDK's descriptions of services, read once for all sessions: those of EC2 alone take 0.2 s of processor."""
+    return create_loader(data_path)
+
+
+def new_session(options: dict[str, Any] | None = None) -> Session:
+    """A session of the SDK's core that shares those descriptions."""
+    core = get_session(options)
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return core
 
 
 @dataclass
@@ -44,7 +59,7 @@ class Source:
     def _session(self) -> boto3.Session:
         provider, settings = self.provider, self.provider.settings
         profile = provider.profile or (None if provider.access_key else settings.profile)
-        core = get_session({"profile": (None, None, profile, None)} if profile else None)
+        core = new_session({"profile": (None, None, profile, None)} if profile else None)
         self._files(core)
         if profile:
             core.set_config_variable("profile", profile)
@@ -92,7 +107,7 @@ class Source:
             "sts", endpoint_url=self.sts_endpoint, config=self.config, verify=self.verify
         )
         fetch = _fetcher(getattr(client, method), request)
-        assumed = get_session()
+        assumed = new_session()
         assumed._credentials = RefreshableCredentials.create_from_metadata(  # type: ignore[attr-defined]
             metadata=fetch(), refresh_using=fetch, method="sts-assume-role"
         )

@@ -134,6 +134,8 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], Rule], ...] = (
     ),
     ((sdk.WaiterError,), Rule("", OperationTimedOut, "Try again.")),
 )
+# Somebody else changes the same thing at this moment: AWS asks to come again.
+CHANGING = r"ConcurrentModification\w*|ConcurrentTagAccess|EntityTemporarilyUnmodifiable\w*"
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:\w+)")
 
 
@@ -154,6 +156,8 @@ def by_code(code: str) -> Rule | None:
 
 def is_passing(error: Exception) -> bool:
     """Whether the same call may work a moment later, also if it has worked and its answer was lost."""
+    if re.fullmatch(CHANGING, code_of(error)):
+        return True
     return issubclass(_rule(error).failure, Throttled | PlatformUnreachable | OperationTimedOut)
 
 

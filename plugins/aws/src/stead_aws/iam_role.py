@@ -11,7 +11,7 @@ from typing import Any
 from stead.api.errors import ProviderFailure, ResourceConflict
 from stead.api.provider import BlockSchema, Context, Nesting, attribute, between, block, is_known, length
 from stead_aws import tags as tagging
-from stead_aws.base import Global, GlobalTagged, effective_tags, given, read_tags
+from stead_aws.base import Global, GlobalTagged, effective_tags, given, read_tags, told
 from stead_aws.cloud import Found, cause_code, cloud_of
 
 CHANGING = ("DeleteConflict", "ConcurrentModification", "EntityTemporarilyUnmodifiable")
@@ -73,7 +73,7 @@ def _listing(context: Context, doing: str, operation: str, arguments: Found) -> 
     if operation == "ListRolePolicies":
         return cloud.ask(context, doing, "iam", "ListRolePolicies", **arguments)
     if operation == "ListAttachedRolePolicies":
-        return cloud.ask(context, doing, "iam", "ListAttachedRolePolicies", **arguments)
+        return cloud.settle(context, doing, "iam", "ListAttachedRolePolicies", **arguments)
     return cloud.ask(context, doing, "iam", "ListInstanceProfilesForRole", **arguments)
 
 
@@ -303,7 +303,8 @@ class RolePolicy(Global, name="aws_iam_role_policy"):
         self.name = made_up(self, context)
         if not is_known(self.name_prefix):
             self.name_prefix = ""
-        self._put(context)
+        with told(self, f"{self.role}:{self.name}"):
+            self._put(context)
         self.id = f"{self.role}:{self.name}"
 
     def _put(self, context: Context) -> None:
@@ -358,9 +359,10 @@ class RolePolicyAttachment(Global, name="aws_iam_role_policy_attachment"):
     def create(self, context: Context) -> None:
         """AWS itself takes attaching twice for once."""
         doing = f"{self.policy_arn} could not be attached to role {self.role}"
-        cloud_of(context).settle(
-            context, doing, "iam", "AttachRolePolicy", RoleName=self.role, PolicyArn=self.policy_arn
-        )
+        with told(self, f"{self.role}/{self.policy_arn}"):
+            cloud_of(context).settle(
+                context, doing, "iam", "AttachRolePolicy", RoleName=self.role, PolicyArn=self.policy_arn
+            )
         self.id = f"{self.role}/{self.policy_arn}"
 
     def read(self, context: Context) -> bool:

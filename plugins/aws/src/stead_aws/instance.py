@@ -84,7 +84,7 @@ class InstanceState(Regional, name="aws_ec2_instance_state"):
 
     def _reach(self, context: Context) -> None:
         self.where(context)
-        found = view.describe(self, context, self.instance_id)  # type: ignore[arg-type]
+        found = view.expect(self, context, self.instance_id)  # type: ignore[arg-type]
         if found is None:
             raise ResourceNotFound(f"There is no instance {self.instance_id} any more.", field="instance_id")
         if self.state == "stopped":

@@ -17,6 +17,8 @@ from stead_aws.instance_fields import InstanceFields
 # What a call may name that was made a moment ago, and that EC2 does not know yet.
 FRESH = r"Invalid IAM Instance Profile|InvalidGroup\.NotFound|InvalidSubnetID\.NotFound|InvalidNetworkInterfaceID"
 
+CHANGING = ("IncorrectInstanceState", "InvalidInstanceID.NotFound")
+
 
 def own_instance(machine: InstanceFields, context: Context) -> Found | None:
     """What an earlier try of the same creation has made."""
@@ -126,7 +128,7 @@ def start(machine: Any, context: Context, identity: str) -> Found:
     """Start a stopped machine, and come back when it runs."""
     doing = f"Instance {identity} could not be started"
     _settled(machine, context, identity, ("stopping", "pending"))
-    machine.ask(context, doing, "StartInstances", InstanceIds=[identity])
+    machine.settle(context, doing, "StartInstances", unsettled=CHANGING, InstanceIds=[identity])
     found = _settled(machine, context, identity, ("pending", "stopped"))
     if view.state_of(found) != "running" or found is None:
         raise ResourceConflict(f"{doing}: it is {view.state_of(found)}.")
@@ -138,7 +140,7 @@ def stop(machine: Any, context: Context, identity: str, *, force: bool = False) 
     doing = f"Instance {identity} could not be stopped"
     found = _settled(machine, context, identity, ("pending",))
     if view.state_of(found) == "running":
-        machine.ask(context, doing, "StopInstances", InstanceIds=[identity], Force=force)
+        machine.settle(context, doing, "StopInstances", unsettled=CHANGING, InstanceIds=[identity], Force=force)
         found = _settled(machine, context, identity, ("running", "stopping"))
     if view.state_of(found) == "stopping":
         found = _settled(machine, context, identity, ("stopping",))
@@ -152,7 +154,7 @@ def _settled(machine: Any, context: Context, identity: str, passing: tuple[str, 
     return cloud_of(context).until(
         context,
         f"The change of instance {identity}",
-        lambda: view.describe(machine, context, identity),
+        lambda: view.expect(machine, context, identity),
         lambda found: view.state_of(found) not in passing,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from typing import Any
 
 from stead.api.provider import Context, is_known
@@ -21,6 +22,19 @@ def describe(machine: InstanceFields, context: Context, identity: str) -> Found 
     found = machine.find(context, f"Instance {identity} could not be read", "DescribeInstances", InstanceIds=[identity])
     items = [item for group in (found or {}).get("Reservations", ()) for item in group["Instances"]]
     return items[0] if items and items[0]["State"]["Name"] not in GONE else None
+
+
+def expect(machine: InstanceFields, context: Context, identity: str) -> Found | None:
+    """As :func:`describe`, of an instance that was made a moment ago: AWS may not know it everywhere yet."""
+    settings = provider_of(context).cloud.settings
+    until = time.monotonic() + settings.settle
+    doing = f"Instance {identity} could not be read"
+    while True:
+        found = machine.find(context, doing, "DescribeInstances", InstanceIds=[identity])
+        items = [item for group in (found or {}).get("Reservations", ()) for item in group["Instances"]]
+        if items or time.monotonic() > until:
+            return items[0] if items and items[0]["State"]["Name"] not in GONE else None
+        context.wait(min(settings.poll, 2.0))
 
 
 def state_of(found: Found | None) -> str:

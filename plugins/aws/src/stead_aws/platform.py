@@ -10,19 +10,32 @@ from stead.api import CredentialsReport, OwnedResource, Platform, Price, Trial
 from stead.api.errors import PermissionMissing, ProviderFailure
 from stead.api.provider import BuildContext, Context, Resource
 from stead_aws import tags as tagging
+from stead_aws.base import key_filter
 from stead_aws.iam_profile import InstanceProfile
 from stead_aws.iam_role import Role, empty_role
 from stead_aws.instance import Instance
+from stead_aws.instance_fields import InstanceFields
 from stead_aws.permissions import missing_permissions
 from stead_aws.prices import bundled
 from stead_aws.provider import Aws
 from stead_aws.security_group import SecurityGroup
+from stead_aws.security_rule import EgressRule, IngressRule
 from stead_aws.settings import AwsSettings
 from stead_aws.spot import OVER, SpotInstanceRequest
 from stead_aws.volume import Volume
 
 KINDS: dict[str, type[Resource]] = {
-    item.type_name: item for item in (Instance, InstanceProfile, Role, SecurityGroup, SpotInstanceRequest, Volume)
+    item.type_name: item
+    for item in (
+        Instance,
+        InstanceProfile,
+        Role,
+        SecurityGroup,
+        IngressRule,
+        EgressRule,
+        SpotInstanceRequest,
+        Volume,
+    )
 }
 ROOT_SIZE = 8  # GiB of most Linux images
 
@@ -71,19 +84,28 @@ class AwsPlatform(Platform):
         mine = [{"Name": f"tag:{tagging.DEPLOYMENT}", "Values": [deployment]}]
         doing = "What Stead has made could not be listed"
         claimed: set[str] = set()
+        machines: set[str] = set()  # keys under which a machine is: its disks go with it, by destroy_owned
         for item in cloud.pages(
             context, doing, "ec2", "DescribeSpotInstanceRequests", "SpotInstanceRequests", Filters=mine
         ):
             if item["State"] not in OVER:
                 claimed.add(item.get("InstanceId", ""))
+                machines.add(_key(item))
                 yield from _owned("aws_spot_instance_request", item["SpotInstanceRequestId"], item, deployment)
         for group in cloud.pages(context, doing, "ec2", "DescribeInstances", "Reservations", Filters=mine):
             for item in group["Instances"]:
                 if item["State"]["Name"] not in ("terminated", "shutting-down") and item["InstanceId"] not in claimed:
+                    machines.add(_key(item))
                     yield from _owned("aws_instance", item["InstanceId"], item, deployment)
         for item in cloud.pages(context, doing, "ec2", "DescribeVolumes", "Volumes", Filters=mine):
-            if item["State"] not in ("deleting", "deleted") and not _goes_with_machine(item):
+            gone = item["State"] in ("deleting", "deleted")
+            if not gone and _key(item) not in machines and not _goes_with_machine(item):
                 yield from _owned("aws_ebs_volume", item["VolumeId"], item, deployment)
+        for item in cloud.pages(
+            context, doing, "ec2", "DescribeSecurityGroupRules", "SecurityGroupRules", Filters=mine
+        ):
+            kind = EgressRule if item.get("IsEgress") else IngressRule
+            yield from _owned(kind.type_name, item["SecurityGroupRuleId"], item, deployment)
         for item in cloud.pages(context, doing, "ec2", "DescribeSecurityGroups", "SecurityGroups", Filters=mine):
             yield from _owned("aws_security_group", item["GroupId"], item, deployment)
         yield from self._roles(context, deployment)
@@ -116,6 +138,17 @@ class AwsPlatform(Platform):
         found: Any = kind.import_(context, resource.identity)
         if found is not None:
             found.delete(context)
+        if issubclass(kind, InstanceFields) and resource.key:
+            self._remove_disks(context)
+
+    def _remove_disks(self, context: Context) -> None:
+        """Disks that came with a machine and stay when it ends carry its key, and only that tells whose they are."""
+        doing = "The disks of a machine could not be listed"
+        mine = key_filter(context)
+        for item in self._provider.cloud.pages(context, doing, "ec2", "DescribeVolumes", "Volumes", Filters=mine):
+            disk = Volume.import_(context, item["VolumeId"])
+            if disk is not None:
+                disk.delete(context)
 
     def price(self, type_name: str, attributes: Mapping[str, Any]) -> Price | None:
         table, region = bundled(), str(attributes.get("region") or self._provider.cloud.region)
@@ -145,6 +178,10 @@ def _marked(cloud: Any, context: Context, doing: str, operation: str, member: st
         if not page.get("IsTruncated"):
             return
         token = {"Marker": page["Marker"]}
+
+
+def _key(found: Mapping[str, Any]) -> str:
+    return tagging.of_api(found.get("Tags")).get(tagging.KEY, "")
 
 
 def _goes_with_machine(volume: Mapping[str, Any]) -> bool:

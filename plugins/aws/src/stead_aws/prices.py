@@ -1,7 +1,7 @@
 """Prices: a bundled table with its date, and the command that refreshes it from AWS's price list.
 
 ``python -m stead_aws.prices`` shows the table, ``--refresh`` asks AWS (``pricing:GetProducts``) and writes it anew.
-Prices are on demand, for Linux, in USD, without tax and without traffic.
+Prices are on demand, for Linux, in USD, without tax and without traffic. What is shipped is approximate, and says so.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ FAMILIES = re.compile(
     r"(t2|t3|t3a|t4g|m5|m5a|m6a|m6g|m6i|m7g|m7i|m7a|c5|c6a|c6g|c6i|c7g|c7i|r5|r6g|r6i|r7i|g4dn|g5|g6)\."
 )
 
+FETCHED = "AWS's price list"
+
 
 @dataclass(frozen=True)
 class Prices:
-    """USD per hour of machines, and per GiB and month of disks, by region."""
+    """USD per hour of machines, and per GiB and month of disks, by region.
+
+    :param source: where they are from, for people.
+    """
 
     as_of: str
     machines: Mapping[str, Mapping[str, float]]
     disks: Mapping[str, Mapping[str, float]]
+    source: str = FETCHED
 
     def machine(self, instance_type: str, region: str) -> float | None:
         return self.machines.get(region, {}).get(instance_type)
@@ -42,7 +48,7 @@ class Prices:
 
 def load(path: Path) -> Prices:
     raw = json.loads(path.read_text())
-    return Prices(raw["as_of"], raw["machines"], raw["disks"])
+    return Prices(raw["as_of"], raw["machines"], raw["disks"], raw["source"])
 
 
 @functools.cache
@@ -105,7 +111,7 @@ def _table(products: Iterator[dict[str, Any]], name: str) -> dict[str, float]:
 
 
 def save(prices: Prices, path: Path) -> None:
-    raw = {"as_of": prices.as_of, "machines": prices.machines, "disks": prices.disks}
+    raw = {"as_of": prices.as_of, "source": prices.source, "machines": prices.machines, "disks": prices.disks}
     path.write_text(json.dumps(raw, indent=1) + "\n")
 
 
@@ -118,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     known = bundled()
     if not options.refresh:
-        sys.stdout.write(f"Prices of {known.as_of}: {', '.join(known.machines)}\n")
+        _say(known)
         return 0
     import boto3
 
@@ -129,8 +135,12 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"AWS tells no prices for {', '.join(empty)}; the table stays as it is.\n")
         return 1
     save(prices, options.output)
-    sys.stdout.write(f"Prices of {prices.as_of}: {', '.join(prices.machines)}\n")
+    _say(prices)
     return 0
+
+
+def _say(prices: Prices) -> None:
+    sys.stdout.write(f"Prices of {prices.as_of} ({prices.source}): {', '.join(prices.machines)}\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from stead.api.errors import ProviderFailure, ResourceConflict, ResourceNotFound
@@ -201,12 +202,12 @@ def _one_by_one(arguments: Found) -> list[Found]:
     return [{**arguments, "IpPermissions": [item]} for item in arguments["IpPermissions"]]
 
 
-def authorize_ingress(group: Any, context: Context, doing: str, arguments: Found, fine: str) -> None:
-    accepted(lambda: group.settle(context, doing, "AuthorizeSecurityGroupIngress", **arguments), fine)
+def authorize_ingress(group: Any, context: Context, doing: str, arguments: Found, fine: str) -> Found | None:
+    return accepted(lambda: group.settle(context, doing, "AuthorizeSecurityGroupIngress", **arguments), fine)
 
 
-def authorize_egress(group: Any, context: Context, doing: str, arguments: Found, fine: str) -> None:
-    accepted(lambda: group.settle(context, doing, "AuthorizeSecurityGroupEgress", **arguments), fine)
+def authorize_egress(group: Any, context: Context, doing: str, arguments: Found, fine: str) -> Found | None:
+    return accepted(lambda: group.settle(context, doing, "AuthorizeSecurityGroupEgress", **arguments), fine)
 
 
 def revoke_ingress(group: Any, context: Context, doing: str, arguments: Found, fine: str) -> None:
@@ -217,7 +218,7 @@ def revoke_egress(group: Any, context: Context, doing: str, arguments: Found, fi
     accepted(lambda: group.ask(context, doing, "RevokeSecurityGroupEgress", **arguments), fine)
 
 
-def accepted(call: Any, fine: str) -> Any:
+def accepted(call: Callable[[], Found], fine: str) -> Found | None:
     """The answer; ``None`` where AWS refuses with the code that means that nothing is to be done."""
     try:
         return call()

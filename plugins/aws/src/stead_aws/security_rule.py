@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,9 @@ from stead_aws.base import (
     key_filter,
     limit_of,
     read_tags,
+    told,
 )
-from stead_aws.cloud import Found, limited
+from stead_aws.cloud import Found, cloud_of, limited
 from stead_aws.security_group import authorize_egress, authorize_ingress, revoke_egress, revoke_ingress
 from stead_aws.security_rules import Atom
 
@@ -76,8 +78,9 @@ class SecurityGroupRule(Regional, name="aws_security_group_rule", version=2):
         return rules.atoms(rule, self.security_group_id)
 
     def create(self, context: Context) -> None:
-        with limited(context, limit_of(self.timeouts, "create", 300.0)) as inner:
-            self._authorize(inner, self._atoms() - self._present(inner))
+        limit = limit_of(self.timeouts, "create", 300.0)
+        with limited(context, limit) as inner, told(self, self._made_up_id()):
+            self._authorize(inner)
         self.id = self._made_up_id()
         self.security_group_rule_id = ""
         if not is_known(self.source_security_group_id):
@@ -87,21 +90,35 @@ class SecurityGroupRule(Regional, name="aws_security_group_rule", version=2):
         parts = [self.security_group_id, self.type, *(str(atom[:5]) for atom in sorted(self._atoms()))]
         return f"sgrule-{int(hashlib.sha256('|'.join(parts).encode()).hexdigest()[:8], 16)}"
 
-    def _authorize(self, context: Context, atoms: set[Atom]) -> None:
+    def _authorize(self, context: Context) -> None:
+        """All sources in one call, so that there is never a part of the rule."""
         doing = f"A rule of {self.security_group_id} could not be made"
         call = authorize_ingress if self.type == "ingress" else authorize_egress
-        for item in rules.to_api(atoms):
-            call(self, context, doing, {"GroupId": self.security_group_id, "IpPermissions": [item]}, DUPLICATE)
+        until = time.monotonic() + cloud_of(context).settings.settle
+        while missing := self._atoms() - self._present(context):
+            arguments = {"GroupId": self.security_group_id, "IpPermissions": rules.to_api(missing)}
+            # A duplicate means that an answer was lost, or that AWS does not list it yet.
+            if call(self, context, doing, arguments, DUPLICATE) is not None or time.monotonic() > until:
+                return
+            context.wait(cloud_of(context).settings.pause)
 
     def _present(self, context: Context) -> set[Atom]:
         """Rules that the group has; :class:`ResourceNotFound` where there is no group."""
         doing = f"Security group {self.security_group_id} could not be read"
-        answer = self.find(context, doing, "DescribeSecurityGroups", GroupIds=[self.security_group_id])
-        groups = (answer or {}).get("SecurityGroups")
+        groups = self._groups(context, doing)
         if not groups:
             raise ResourceNotFound(f"There is no security group {self.security_group_id}.", field="security_group_id")
         member = "IpPermissions" if self.type == "ingress" else "IpPermissionsEgress"
         return rules.atoms_of_api(groups[0].get(member) or (), str(groups[0]["OwnerId"]))
+
+    def _groups(self, context: Context, doing: str) -> list[Found]:
+        """The group, in a list; a creation waits for one that was made a moment ago."""
+        ask = self.find if given(self.id) else self.settle
+        try:
+            answer = ask(context, doing, "DescribeSecurityGroups", GroupIds=[self.security_group_id])
+        except ResourceNotFound:
+            return []
+        return list((answer or {}).get("SecurityGroups") or ())
 
     def read(self, context: Context) -> bool:
         self.where(context)
@@ -235,14 +252,33 @@ class GroupRule(RegionalTagged):
         found = self._own(context)
         if found is None:
             call = authorize_egress if self.egress else authorize_ingress
-            call(self, context, doing, arguments, DUPLICATE)
-            found = self._own(context)
+            answer = call(self, context, doing, arguments, DUPLICATE) or {}
+            found = next(iter(answer.get("SecurityGroupRules") or ()), None) or self._listed(context, permission)
         if found is None:
             raise ResourceConflict(
                 f"{doing}: the group has such a rule already.", remedy="Import it, or remove it from the group."
             )
         self.id = self.security_group_rule_id = str(found["SecurityGroupRuleId"])
         self.arn = self.arn_of(context, f"security-group-rule/{self.id}")
+
+    def _listed(self, context: Context, permission: Found) -> Found | None:
+        """What a call has made whose answer was lost, when AWS lists it; ``None`` where the rule is somebody else's."""
+        settings = cloud_of(context).settings
+        until = time.monotonic() + settings.settle
+        while (found := self._own(context)) is None and time.monotonic() < until:
+            if not rules.atoms_of_api([permission], "").isdisjoint(self._others(context)):
+                return None
+            context.wait(min(settings.poll, 2.0))
+        return found
+
+    def _others(self, context: Context) -> set[Atom]:
+        """Every rule of the group, whoever made it."""
+        doing = f"Security group {self.security_group_id} could not be read"
+        answer = self.find(context, doing, "DescribeSecurityGroups", GroupIds=[self.security_group_id]) or {}
+        member = "IpPermissionsEgress" if self.egress else "IpPermissions"
+        groups = answer.get("SecurityGroups") or ()
+        found = [rules.atoms_of_api(item.get(member) or (), str(item["OwnerId"])) for item in groups]
+        return set().union(*found)
 
     def _own(self, context: Context) -> Found | None:
         """The rule that carries the key of this creation: that there is an equal one does not make it ours."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from stead.api.errors import CapacityExhausted, ProviderFailure
+from stead.api.errors import CapacityExhausted, ProviderFailure, ResourceNotFound
 from stead.api.provider import BlockSchema, Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
 from stead.api.provider.durations import is_duration
 from stead_aws import instance_life as life
@@ -122,11 +123,17 @@ class SpotInstanceRequest(InstanceFields, name="aws_spot_instance_request", vers
         return ((answer or {}).get("SpotInstanceRequests") or [None])[0]
 
     def _fulfilled(self, context: Context) -> Found | None:
+        known_by = time.monotonic() + cloud_of(context).settings.settle
+
         def done(found: Found | None) -> bool:
-            return found is not None and (found["State"] in ("active", *OVER) or bool(found.get("InstanceId")))
+            if found is None:
+                return time.monotonic() > known_by
+            return found["State"] in ("active", *OVER) or bool(found.get("InstanceId"))
 
         found = cloud_of(context).until(context, f"Spot request {self.id}", lambda: self._described(context), done)
-        if found is not None and found["State"] in OVER:
+        if found is None:
+            raise ResourceNotFound(f"Spot request {self.id} is gone: somebody has cancelled it.")
+        if found["State"] in OVER:
             status = found.get("Status") or {}
             rule = by_code(str(status.get("Code", "")))
             kind: type[ProviderFailure] = rule.failure if rule else CapacityExhausted

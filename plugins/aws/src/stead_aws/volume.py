@@ -20,6 +20,7 @@ from stead_aws.base import (
     key_filter,
     limit_of,
     read_tags,
+    told,
 )
 from stead_aws.cloud import Found, cloud_of, limited, token_of
 
@@ -231,21 +232,25 @@ class VolumeAttachment(Regional, name="aws_volume_attachment"):
         with limited(context, limit_of(self.timeouts, "create", 300.0)) as inner:
             self.where(inner)
             self._ready(inner)
-            cloud_of(inner).make(
-                inner,
-                f"{self.volume_id} could not be attached to {self.instance_id}",
-                lambda: self._present(inner),
-                "ec2",
-                "AttachVolume",
-                accept=lambda answer: answer,
-                region=self.where(inner),
-                unsettled="IncorrectState|IncorrectInstanceState",
-                Device=self.device_name,
-                InstanceId=self.instance_id,
-                VolumeId=self.volume_id,
-            )
+            with told(self, self._made_up_id()):
+                self._attach(inner)
             self.id = self._made_up_id()
             self._wait(inner, "attached")
+
+    def _attach(self, context: Context) -> None:
+        cloud_of(context).make(
+            context,
+            f"{self.volume_id} could not be attached to {self.instance_id}",
+            lambda: self._present(context),
+            "ec2",
+            "AttachVolume",
+            accept=lambda answer: answer,
+            region=self.where(context),
+            unsettled=r"IncorrectState|IncorrectInstanceState|InvalidVolume\.NotFound|InvalidInstanceID\.NotFound",
+            Device=self.device_name,
+            InstanceId=self.instance_id,
+            VolumeId=self.volume_id,
+        )
 
     def _made_up_id(self) -> str:
         text = f"{self.device_name}-{self.instance_id}-{self.volume_id}-"
@@ -255,7 +260,7 @@ class VolumeAttachment(Regional, name="aws_volume_attachment"):
         """A machine that is starting or stopping takes no disk yet."""
 
         def state() -> str:
-            return view.state_of(view.describe(self, context, self.instance_id))  # type: ignore[arg-type]
+            return view.state_of(view.expect(self, context, self.instance_id))  # type: ignore[arg-type]
 
         seen = cloud_of(context).until(
             context, f"Instance {self.instance_id}", state, lambda name: name in ("running", "stopped", "terminated")

@@ -156,7 +156,9 @@ data "aws_subnet" "zone" {
   default_for_az    = true
 }
 
+# The machine proves which one it is, by its role: no token stands in its user data.
 resource "coder_agent" "main" {
+  auth = "aws-instance-identity"
   arch = "amd64"
   os   = "linux"
   dir  = "/home/coder"
@@ -218,7 +220,7 @@ data "aws_iam_policy_document" "machine" {
   }
 }
 
-# A role without any permission: give it what the workspaces need in the account.
+# A role without any permission, by which the agent proves where it runs: give it what the workspaces need in the account.
 resource "aws_iam_role" "workspace" {
   name_prefix        = "stead-"
   assume_role_policy = data.aws_iam_policy_document.machine.json
@@ -269,8 +271,7 @@ data "cloudinit_config" "user_data" {
       id coder >/dev/null 2>&1 || useradd --uid 1500 --shell /bin/bash --home-dir /home/coder coder
       echo 'coder ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/coder
       chown coder:coder /home/coder
-      export CODER_AGENT_TOKEN='${coder_agent.main.token}'
-      exec sudo -u coder --preserve-env=CODER_AGENT_TOKEN --set-home sh -c '${coder_agent.main.init_script}'
+      exec sudo -u coder --set-home sh -c '${coder_agent.main.init_script}'
     EOT
   }
 }

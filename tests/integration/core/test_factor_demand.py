@@ -16,13 +16,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from stead.api.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated
+from stead.cli import local
 from stead.domain.records import Actor
 from stead.domain.states import Role
 from stead.models import TokenRow
 from stead.plugins import PluginRegistry
 from stead.services import audit, authentication, tokens, users
 from stead.services.clock import ManualClock
-from stead.services.core import SYSTEM, Core, close_core, open_core
+from stead.services.core import Core, close_core, open_core
 from stead.services.factors import demand, enrolment, manage, second
 from stead.services.factors.demand import SecondFactorMissing
 from stead.services.signin import conversion, passwords
@@ -237,7 +238,7 @@ def test_nobody_resets_their_own_without_the_password(core: Core, owner: Actor) 
 
 def test_the_servers_shell_lets_an_owner_in_again(core: Core, owner: Actor) -> None:
     enrol(core, "ada")
-    assert manage.reset(core, SYSTEM, "ada") == 1
+    assert local.reset_factors(core.settings, "ada") == 1
     assert enrol(core, "ada").factor.kind == "totp"
     conversion.recover(core, "ada", "a different horse battery")
     step = enrolment.begin(core, passwords.check(core, "ada", "a different horse battery", HERE))

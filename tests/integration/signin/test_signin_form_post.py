@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from stead.services.signin import flow
+
 URL = "http://stead.test"
 
 
@@ -110,3 +112,19 @@ def test_an_error_is_told_to_the_browser_that_began(world: Any) -> None:
     refused = browser.get(sent.location)
     assert refused.status_code == 401
     assert "You did not agree" in refused.text
+
+
+def test_of_two_posts_at_once_one_is_kept(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = approved(world, world.browser())
+    content_of, quicker = flow._content, []
+
+    def content(core: Any, stored: Any) -> Any:
+        found = content_of(core, stored)
+        monkeypatch.undo()
+        quicker.append(post(world, {**answer, "code": "other"}))
+        return found
+
+    monkeypatch.setattr(flow, "_content", content)
+    slower = post(world, answer)
+    assert (quicker[0].status_code, slower.status_code) == (303, 401)
+    assert world.last_attempt().detail == "an answer was posted for this state already"

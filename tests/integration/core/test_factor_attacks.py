@@ -13,7 +13,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from stead.api.errors import Conflict, NotAuthenticated, NotFound, RateLimited
+from stead.api.errors import Conflict, Forbidden, NotAuthenticated, NotFound, RateLimited
 from stead.api.signin import Person
 from stead.domain.records import Actor
 from stead.domain.states import Role
@@ -193,6 +193,15 @@ def test_a_passkey_opens_no_suspended_account(core: Core, owner: Actor, member: 
     secret, options = second.begin_passkey(core)
     with pytest.raises(NotAuthenticated):
         second.finish_passkey(core, secret, key.get(options), HERE)
+
+
+def test_who_manages_no_users_resets_nobody(core: Core, member: Actor, make_person: Callable[..., Actor]) -> None:
+    """Also not who may see everybody."""
+    device_of(core, member)
+    for role in (Role.TEMPLATE_ADMIN, Role.AUDITOR):
+        with pytest.raises(Forbidden):
+            manage.reset(core, make_person(f"of-{role.value}", role), "bob")
+    assert len(stored_of(core, member)) == 1
 
 
 def test_nobody_takes_away_what_is_somebody_elses(core: Core, member: Actor, make_person: Callable[..., Actor]) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -230,7 +231,7 @@ def test_one_whose_control_plane_is_gone_ends_and_what_it_had_is_taken_up(
     build_something(core, owner, tmp_path / "t")
     (tmp_path / "t" / "main.tf").write_text(
         'resource "null_resource" "a" {}\n'
-        'resource "time_sleep" "b" {\n  create_duration = "40s"\n  depends_on = [null_resource.a]\n}'
+        'resource "time_sleep" "b" {\n  create_duration = "120s"\n  depends_on = [null_resource.a]\n}'
     )
     version = templates.create_version(core, owner, tmp_path / "t", template="box")
     eventually(lambda: templates.version(core, owner, version.id).job.status is BuildStatus.SUCCEEDED, 90)
@@ -268,3 +269,27 @@ def test_one_that_is_killed_is_replaced_and_an_orderly_stop_leaves_nothing(
     assert list((core.settings.data_dir / "run" / "provisioners").iterdir()) == []
     names: Any = {thread.name for thread in threading.enumerate()}
     assert not {name for name in names if name.startswith("stead-broker")}
+
+
+def test_provisioners_without_a_server_run_builds_until_they_are_told_to_stop(
+    core: Core, owner: Actor, database_url: str, tmp_path: Path
+) -> None:
+    settings = {
+        "STEAD_DATA_DIR": os.fspath(core.settings.data_dir),
+        "STEAD_TERRAFORM_NETWORK": "false",
+        "STEAD_PROVISIONER_GRACE": "10",
+    }
+    if core.database.is_postgresql:
+        settings["STEAD_PG_CONNECTION_URL"] = database_url
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEAD_", "CODER_"))}
+    program = [sys.executable, "-m", "stead.broker"]
+    with subprocess.Popen(program, env={**kept, **settings}, cwd=tmp_path, stdin=subprocess.DEVNULL) as process:
+        try:
+            build = build_something(core, owner, tmp_path / "t")
+            process.terminate()
+            code = process.wait(60)
+        finally:
+            process.kill()
+    assert build.job.status is BuildStatus.SUCCEEDED, build.job.error
+    assert code == 0
+    assert jobs.provisioners(core) == []

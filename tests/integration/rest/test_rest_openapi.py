@@ -46,6 +46,7 @@ def test_public_routes_alone_need_no_credential(document: dict[str, Any]) -> Non
         "GET /api/v2/login/methods",
         "POST /api/v2/login/device",
         "POST /api/v2/login/device/token",
+        "POST /api/v2/login/terminal/token",
         "POST /api/v2/login",
     }
 

@@ -101,6 +101,11 @@ class Database:
             with using(self.peewee):
                 yield
         except (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
+            if _is_full(error):
+                raise Unavailable(
+                    "The database cannot write: its disk is full. What was stored before is safe.",
+                    remedy="Make room on the database's disk and try again.",
+                ) from error
             raise Unavailable(
                 f"The database does not answer: {_first_line(error)}.",
                 remedy="Check that it runs and try again.",
@@ -175,6 +180,16 @@ def _pragmas(timeout: float) -> tuple[tuple[str, str | int], ...]:
         ("cache_size", -8000),
         ("temp_store", "memory"),
     )
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a lack of room is at the bottom of it: SQLite then has no transaction left to be rolled back."""
+    while error is not None:
+        text = str(error)
+        if "disk is full" in text or "No space left on device" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: Exception) -> str:

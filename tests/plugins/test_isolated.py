@@ -103,6 +103,9 @@ def test_a_plugin_installed_alone_passes_its_suite(name: str, tmp_path: Path) ->
     asked = [python, "-c", seen, *map(_package, PLUGINS)]
     told = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout
     assert told.strip() == str([_package(name)]), "another plugin can be imported"
+    listed = [python, "-m", "pytest", "-q", "--collect-only", str(tests)]
+    found = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert found.returncode == 0, f"some test needs another plugin: {found.stdout[-4000:]}"
     command = [python, "-m", "pytest", "-q", *map(str, suites)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1700, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -143,6 +143,17 @@ def test_an_answer_to_another_challenge_is_refused(core: Core, member: Actor) ->
         second.answer_passkey(core, second.wait(core, signed_in(core)), kept, HERE)
 
 
+def test_a_passkey_of_another_account_is_no_second_step(
+    core: Core, member: Actor, make_person: Callable[..., Actor]
+) -> None:
+    """Somebody knows bob's password, and shows a passkey of their own for what bob was asked."""
+    passkey_of(core, member)
+    theirs = passkey_of(core, make_person("eve"))
+    waiting = second.wait(core, signed_in(core))
+    with pytest.raises(NotAuthenticated):
+        second.answer_passkey(core, waiting, theirs.get(second.waiting(core, waiting).options), HERE)
+
+
 def test_passkeys_are_tried_few_times(core: Core, member: Actor) -> None:
     key = passkey_of(core, member)
     for _ in range(4):

@@ -103,18 +103,19 @@ def test_a_machine_that_vanishes_keeps_its_claim_until_it_is_back(rig) -> None:
     spare = rig.boxes[0]
     rig.boxes[:] = [box, spare]
     rig.entries = {box.name: box.entry(price=1), spare.name: spare.entry(price=2)}
-    rig.tune(connect_timeout=5, patience=3, read_patience=3)
+    rig.write()
     host = made(rig)
     assert host.name == box.name
     box.container.kill()
+    rig.tune(connect_timeout=5, patience=3, read_patience=3)
     with pytest.raises(PlatformUnreachable):
         copy.deepcopy(host).read(rig.context("key-1"))
     with pytest.raises(PlatformUnreachable, match="cannot be released, as it cannot be wiped"):
         host.delete(rig.context("key-1"))
+    rig.tune(connect_timeout=20, patience=60, read_patience=20)
     assert rig.state(spare) == "free", "no other was taken in its place"
     box.container.start()
     box.wait()
-    rig.tune(connect_timeout=20, patience=60, read_patience=20)
     assert [item.key for item in rig.platform.owned_resources(rig.name)] == ["key-1"]
     assert host.read(rig.context("key-1"))
     host.delete(rig.context("key-1"))

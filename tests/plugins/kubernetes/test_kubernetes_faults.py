@@ -178,7 +178,7 @@ def test_every_type_of_the_provider_has_a_row() -> None:
 @pytest.mark.parametrize(("type_name", "fault"), SELECTED)
 def test_a_fault_that_passes_is_not_noticed(scene: Callable[..., Scene], type_name: str, fault: str) -> None:
     late = PASSING[fault].kind == "late"
-    made = scene(type_name, **({"timeout": 2.0} if late else {}))
+    made = scene(type_name, **({"timeout": 4.0} if late else {}))
     made.spoil(PASSING[fault], "POST")
     assert made.build() is None
     made.converge()
@@ -261,16 +261,16 @@ def bad_image(config: Any) -> None:
     spec = config.spec[0].template[0].spec if hasattr(config.spec[0], "template") else config.spec
     spec[0].container[0].image = BAD
     times = CreateUpdateDelete if hasattr(config.spec[0], "template") else CreateDelete
-    config.timeouts = times(create="3s")
+    config.timeouts = times(create="10s")
 
 
 def never_bound(config: Any) -> None:
-    config.wait_until_bound, config.timeouts = True, Create(create="1s")
+    config.wait_until_bound, config.timeouts = True, Create(create="5s")
 
 
 def never_balanced(config: Any) -> None:
     config.spec = [ServiceSpec(type="LoadBalancer", selector={"app": "x"}, port=[ServicePort(port=80)])]
-    config.timeouts = Create(create="1s")
+    config.timeouts = Create(create="5s")
 
 
 def account_missing(config: Any) -> None:
@@ -315,7 +315,7 @@ def test_a_namespace_whose_account_does_not_come_is_known(
     scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = scene("kubernetes_namespace_v1")
-    monkeypatch.setattr(type(made.config), "LIMITS", {**Object.LIMITS, "create": 1.0})
+    monkeypatch.setattr(type(made.config), "LIMITS", {**Object.LIMITS, "create": 5.0})
     made.config.wait_for_default_service_account = True
     missing = Fault("GET", "refused", times=1000, code=404, reason="NotFound", plural="serviceaccounts")
     made.proxy.faults[:] = [missing]

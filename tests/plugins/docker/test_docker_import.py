@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +47,10 @@ def actions(runner: TemplateRunner, files: Mapping[str, str]) -> list[str]:
     [
         ({}, ""),
         ({"internal": True}, "internal = true"),
-        ({"subnet": "10.213.91.0/28"}, 'ipam_config { subnet = "10.213.91.0/28" }'),
+        ({"subnet": "NET.0/28"}, 'ipam_config { subnet = "NET.0/28" }'),
         (
-            {"subnet": "10.213.92.0/28", "gateway": "10.213.92.3"},
-            'ipam_config {\n subnet = "10.213.92.0/28"\n gateway = "10.213.92.3"\n }',
+            {"subnet": "NET.0/28", "gateway": "NET.3"},
+            'ipam_config {\n subnet = "NET.0/28"\n gateway = "NET.3"\n }',
         ),
     ],
     ids=["plain", "internal", "subnet", "gateway"],
@@ -57,10 +58,12 @@ def actions(runner: TemplateRunner, files: Mapping[str, str]) -> list[str]:
 def test_a_network_that_was_made_by_hand_stays(
     rig, runner: TemplateRunner, declared: Mapping[str, Any], body: str
 ) -> None:
-    ranges = [{"Subnet": declared["subnet"], "Gateway": declared.get("gateway")}] if "subnet" in declared else []
+    net = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"  # another run may share the engine
+    given = {name: value.replace("NET", net) if isinstance(value, str) else value for name, value in declared.items()}
+    ranges = [{"Subnet": given["subnet"], "Gateway": given.get("gateway")}] if "subnet" in given else []
     ipam = {"Driver": "default", "Config": ranges} if ranges else None
-    made = rig.client.create_network(rig.name, ipam=ipam, internal=declared.get("internal", False))
-    files = template("docker_network", made["Id"], f'name = "{rig.name}"\n{body}')
+    made = rig.client.create_network(rig.name, ipam=ipam, internal=given.get("internal", False))
+    files = template("docker_network", made["Id"], f'name = "{rig.name}"\n{body.replace("NET", net)}')
     try:
         assert actions(runner, files) == []
         runner.apply(files)

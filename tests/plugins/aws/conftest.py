@@ -424,7 +424,7 @@ def rig_of() -> Callable[[Edge], Rig]:
     def make(edge: Edge) -> Rig:
         endpoints = dict.fromkeys(("ec2", "iam", "sts"), edge.address)
         login: Any = {"region": REGION, "access_key": "test", "secret_key": "secret", "endpoints": endpoints}
-        return Rig(edge, AwsSettings(**login, pause=0.005, poll=0.01, settle=1.5, timeout=2, attempts=6))
+        return Rig(edge, AwsSettings(**login, pause=0.005, poll=0.01, settle=1.5, timeout=2, attempts=8))
 
     return make
 

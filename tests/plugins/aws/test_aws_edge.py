@@ -60,6 +60,7 @@ def table(request: pytest.FixtureRequest, session_edge: Any, accounts: dict[str,
     if kind not in accounts:
         rig = rig_of(session_edge)
         assert kind in CASES, f"{kind} needs a row in aws_rows.py"
+        rig.ec2.describe_instances(), rig.iam.list_roles()  # moto's first answers in an account take their time
         made = Table(rig, CASES[kind], CASES[kind].make(rig))
         accounts[kind] = (session_edge.account, made)
     account, made = accounts.pop(kind)

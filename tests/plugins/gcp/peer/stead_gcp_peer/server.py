@@ -318,6 +318,7 @@ def _spoil(peer: Peer, method: str, operation: Operation, path: str, verb: str) 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and content are two packets: each answer would take 40 ms longer
     peer: Peer
 
     def log_message(self, *arguments: Any) -> None:

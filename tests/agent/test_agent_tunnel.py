@@ -108,6 +108,19 @@ async def test_a_dead_tunnel_is_replaced_and_the_fallback_carries(plane, tunnel,
     assert first not in tunnel_processes(agent.process.pid)
 
 
+async def test_the_control_plane_is_told_that_a_tunnel_is_gone(plane, tunnel, start_agent, wait_for):
+    agent = start_agent(tunnel=True)
+    await wait_for(lambda: len(plane.parked) == 4 and kinds(plane) == {"tcp"}, "streams through the tunnel")
+    await plane.rpc.close()
+    await wait_for(lambda: len(plane.hellos) == 2, "the agent to come back")
+    assert [hello["tunnel_runs"] for hello in plane.hellos] == [False, True]
+    assert plane.hellos[1]["tunnel_key"]
+    (first,) = tunnel_processes(agent.process.pid)
+    os.kill(first, signal.SIGKILL)
+    # The key that the second hello named was never used: it is told all the same.
+    await wait_for(lambda: plane.said("tunnel_key") == [{"public_key": plane.hellos[1]["tunnel_key"]}], "the next key")
+
+
 async def test_a_restarted_tunnel_server_is_found_again(plane, tunnel, start_agent, wait_for):
     agent = start_agent(tunnel=True)
     await wait_for(lambda: len(plane.parked) == 4 and kinds(plane) == {"tcp"}, "streams through the tunnel")

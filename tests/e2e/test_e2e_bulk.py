@@ -109,7 +109,11 @@ def test_what_has_left_the_tunnel_outlives_it(world: World) -> None:
             assert process.stdout is not None
             first = process.stdout.read(BURST)
             eventually(lambda: moves(world) == before + 1, 30, what="a stream that leaves the tunnel")
-            person.ssh(person.host, KILL_TUNNEL)  # which ends with the tunnel itself
+            began = time.monotonic()
+            killer = person.ssh(person.host, KILL_TUNNEL)
+            # It came through the tunnel that it ended, and is not left waiting for an answer.
+            assert killer.returncode == 255, killer.stderr
+            assert time.monotonic() - began < 30
             process.stdin.write(b"still here\n")
             process.stdin.flush()
             rest = process.stdout.read()

@@ -235,6 +235,31 @@ async def test_one_dead_stream_of_several_does_not_end_the_others() -> None:
         await dead.stop()
 
 
+async def test_a_tunnel_that_is_gone_takes_its_quiet_streams_along() -> None:
+    async with running() as (pool, listener), agent_of(pool, listener) as agent:
+        serving: set[asyncio.Task[None]] = set()
+
+        def accept(channel: TcpChannel) -> None:
+            serving.add(asyncio.create_task(pool.serve(channel, Transport.WEBSOCKET)))
+
+        other = await asyncio.get_running_loop().create_server(lambda: TcpChannel(accept), "127.0.0.1", 0)
+        beside = FakeAgent(other.sockets[0].getsockname()[1], agent.ticket)
+        await beside.park()
+        stays = await pool.take("a", Target.ssh())
+        await agent.park()
+        await agent.park()
+        quiet = await pool.take("a", Target.ssh())
+        pool.end_tunnel("a")
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(quiet.read(), 5) == b""
+        await until(lambda: pool.path("a") is Route.WEBSOCKET)
+        await stays.write_eof()
+        assert await read_all(stays) == b"<end>"
+        pool.end_tunnel("unknown")
+        await beside.stop()
+        other.close()
+
+
 async def test_a_stream_is_taken_in_the_middle_of_a_heartbeat() -> None:
     async with running(heartbeat=0.001, silence=5) as (pool, listener), agent_of(pool, listener) as agent:
         for _ in range(50):

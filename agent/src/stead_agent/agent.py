@@ -145,6 +145,7 @@ class Agent:
             "capabilities": ["tunnel", "websocket", "move", "shared-heartbeat"] if tunnel_key else ["websocket"],
             "restarted": self._state.restarted or self._started,
             "tunnel_key": tunnel_key,
+            "tunnel_runs": bool(self._transports.processes()),
         }
 
     async def _hello(self, answer: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Transports:
         self._websocket: StreamPool | None = None
         self._tunnel: StreamPool | None = None
         self._process: TunnelProcess | None = None
+        self._tunnels = 0  # that were started
         self._tunnel_up = asyncio.Event()
         self._tunnel_task: asyncio.Task[None] | None = None
         self._fallback_task: asyncio.Task[None] | None = None
@@ -119,15 +120,19 @@ class Transports:
 
     async def _run_tunnel(self, backoff: Backoff) -> None:
         key, self._next_key = self._next_key, None
+        known = key
         offer = self._offer
         if key is None and self._program is not None:
             key = await TunnelKey.make(self._program, self._settings.run_dir)
+        if key is not None and (key is not known or self._tunnels):
+            # This also tells the control plane that the tunnel before is gone, with all that it carried.
             offer = await self._announce_key(key.public)
         if key is None or offer is None or self._ticket is None or self._program is None:
             return
         async with TunnelProcess(self._program, offer, key, self._settings.run_dir) as process:
             pool = StreamPool(process.dial, self._targets, "tunnel", SILENCE_IN_TURN)
             self._process, self._tunnel = process, pool
+            self._tunnels += 1
             pool.start(self._ticket)
             try:
                 await self._until_dead(process, pool, backoff)

@@ -40,6 +40,8 @@ class AgentMethods:
         gateway, agent_id = self._gateway, self._identity.agent_id
         if hello.tunnel_key:
             gateway.admit_key(agent_id, hello.tunnel_key)
+        if not hello.tunnel_runs:
+            gateway.streams.end_tunnel(agent_id)
         now = self._core.clock.now()
         self._core.presence.connected(agent_id, self._connection.id, now, gateway.path(agent_id))
         manifest = await self._call(
@@ -63,6 +65,7 @@ class AgentMethods:
 
     async def tunnel_key(self, params: Mapping[str, Any]) -> dict[str, Any]:
         self._gateway.admit_key(self._identity.agent_id, p.read(p.TunnelKey, params).public_key)
+        self._gateway.streams.end_tunnel(self._identity.agent_id)
         return {"tunnel": self._connection.tunnel_offer()}
 
     async def lifecycle(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Hello(Params):
     capabilities: Annotated[list[Short], Field(max_length=32)] = []
     restarted: bool = False
     tunnel_key: Annotated[str, Field(max_length=128)] | None = None
+    tunnel_runs: bool = True
 
 
 class TunnelKey(Params):

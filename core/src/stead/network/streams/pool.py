@@ -110,6 +110,13 @@ class StreamPool:
                 waiter.set_exception(AgentUnreachable("The workspace's agent is gone."))
         self._gone(agent_id)
 
+    def end_tunnel(self, agent_id: str) -> None:
+        """The agent says that its tunnel is gone: a quiet stream that it carried would never notice."""
+        lines = self._agents.get(agent_id)
+        for stream in (*lines.parked, *lines.taken) if lines else ():
+            if stream.transport is Transport.TUNNEL:
+                stream.abort()
+
     def close(self) -> None:
         for agent_id in list(self._agents):
             self.revoke(agent_id)

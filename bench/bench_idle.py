@@ -64,7 +64,7 @@ def _fill(bench: Bench, say: Callable[[str], None]) -> None:
 
 def _rest(bench: Bench, figures: Figures, say: Callable[[str], None]) -> None:
     say(f"watching it rest for {WATCH_SECONDS:.0f} s")
-    time.sleep(10)  # builds and agents settle
+    time.sleep(30)  # builds and agents settle
     before = cpu_seconds(bench.pid)
     time.sleep(WATCH_SECONDS)
     busy = cpu_seconds(bench.pid) - before

@@ -26,7 +26,18 @@ from stead_kubernetes.connection import Address, Execution, connect, environment
 from stead_kubernetes.convert import imported, observe, render
 from stead_kubernetes.events import Reason, Watch, of_image, of_pod, of_refusal, of_scheduling
 from stead_kubernetes.pod import without_additions
-from stead_kubernetes.pod_parts import Container, HttpGet, PodSecurity, Port, Probe, Resources, Variable, VolumeMount
+from stead_kubernetes.pod_parts import (
+    Container,
+    HttpGet,
+    PodSecurity,
+    Port,
+    Probe,
+    ResourceReference,
+    Resources,
+    ValueFrom,
+    Variable,
+    VolumeMount,
+)
 from stead_kubernetes.pod_spec import PodSpec, Toleration
 from stead_kubernetes.pod_volumes import ClaimVolume, EmptyDir, Projected, ProjectedFiles, SecretVolume, Source, Volume
 from stead_kubernetes.provider import Kubernetes
@@ -347,3 +358,19 @@ def test_a_silent_server_is_a_time_out(edge, bench) -> None:
     made = bench(timeout=0.2, attempts=1)
     with pytest.raises(OperationTimedOut):
         made.provider.cluster.call(made.context(), "It could not be read", "GET", "/version")
+
+
+def test_a_quantity_that_the_api_server_writes_in_its_own_way_is_the_same() -> None:
+    """An empty_dir of 1024Mi reads back as 1Gi: that must not replace the pod."""
+    memory = ResourceReference(resource="limits.memory", divisor="1024Ki")
+    variable = Variable(name="MEMORY", value_from=[ValueFrom(resource_field_ref=[memory])])
+    room = EmptyDir(medium="", size_limit="1024Mi")
+    made = PodSpec(container=[Container(name="main", env=[variable])], volume=[Volume(name="cache", empty_dir=[room])])
+    found = render(made)
+    found["containers"][0]["env"][0]["valueFrom"]["resourceFieldRef"]["divisor"] = "1Mi"
+    found["volumes"][0]["emptyDir"]["sizeLimit"] = "1Gi"
+    observe(made, found, refresh=True)
+    assert (room.size_limit, memory.divisor) == ("1024Mi", "1024Ki")
+    found["volumes"][0]["emptyDir"]["sizeLimit"] = "2Gi"
+    observe(made, found, refresh=True)
+    assert room.size_limit == "2Gi"

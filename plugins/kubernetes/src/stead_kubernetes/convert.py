@@ -52,6 +52,7 @@ ATTRIBUTES = {
 NUMBERS = frozenset({"fs_group", "replicas", "run_as_group", "run_as_user", "toleration_seconds"})
 OCTAL = frozenset({"default_mode", "mode"})
 EITHER = frozenset({"max_surge", "max_unavailable", "port", "target_port"})
+QUANTITIES = frozenset({"divisor", "size_limit"})
 FILLED = frozenset({"annotations", "labels", "limits", "requests"})
 KEYS = ("name", "key", "mount_path", "device_path", "container_port", "port", "ip", "path")
 UNDERSCORE = re.compile(r"_([a-z0-9])")
@@ -135,6 +136,8 @@ def _nothing(value: Any) -> bool:
 def _alike(attribute: Attribute, current: Any, seen: Any) -> bool:
     if _nothing(current) and _nothing(seen):
         return True
+    if attribute.name in QUANTITIES:
+        return quantities.same(current, seen)
     # Of some maps the API server fills in entries, which are not ours to remove.
     whole = attribute.name in FILLED or not isinstance(current, dict) or len(current) == len(seen or {})
     return whole and _same(current, seen)

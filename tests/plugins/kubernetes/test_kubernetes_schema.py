@@ -23,6 +23,9 @@ from stead_kubernetes.service import ServiceSpec
 from stead_kubernetes.simple import PolicySpec, QuotaSpec
 
 DOCUMENTED: dict[str, Any] = json.loads((Path(__file__).parent / "documented.json").read_text())
+DEFAULTS: dict[str, Any] = json.loads((Path(__file__).parent / "documented_defaults.json").read_text())
+# Made of the same blocks as the containers and the specification of a pod.
+SAME = ("init_container", "deployment.spec.template.spec")
 KINDS = {kind.type_name: kind for kind in Kubernetes.resources}
 DOCUMENTED["pod"]["spec"]["init_container"] = DOCUMENTED["pod"]["spec"]["container"]
 DOCUMENTED["deployment"]["spec"]["template"]["spec"] = DOCUMENTED["pod"]["spec"]
@@ -88,6 +91,29 @@ def test_names_with_and_without_a_version_are_the_same() -> None:
     assert {f"{name}_v1" for name in plain} == set(KINDS) - plain
     for name in plain:
         assert list(KINDS[name].schema().attributes) == list(KINDS[f"{name}_v1"].schema().attributes)
+
+
+def _fields(model: type[Model], path: str) -> Iterator[tuple[str, Attribute | Block]]:
+    for attribute in model.schema().attributes.values():
+        yield f"{path}.{attribute.name}", attribute
+    for block in model.schema().blocks.values():
+        here = f"{path}.{block.name}"
+        if not here.endswith(SAME):
+            yield here, block
+            yield from _fields(block.model, here)
+
+
+def test_defaults_and_what_replaces_are_those_of_the_original() -> None:
+    """Also of what a template does not write, since other resources may refer to it."""
+    defaults, force_new = {}, []
+    for name in sorted(set(DOCUMENTED) - {"provider"}):
+        for path, field in _fields(KINDS[f"kubernetes_{name}"], name):
+            if isinstance(field, Attribute) and field.has_default:
+                defaults[path] = field.default
+            if field.force_new:
+                force_new.append(path)
+    assert defaults == DEFAULTS["defaults"]
+    assert sorted(force_new) == DEFAULTS["force_new"]
 
 
 def _unknown(model: type[Model], api: Any, path: str) -> Iterator[str]:

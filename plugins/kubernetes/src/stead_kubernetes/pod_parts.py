@@ -49,7 +49,7 @@ class ResourceReference(Spec):
 
     resource: str = attribute(required=True)
     container_name: str | None = attribute(optional=True)
-    divisor: str | None = attribute(optional=True, computed=True)
+    divisor: str = attribute(default="1", validators=[is_quantity])
 
 
 class ValueFrom(Spec):
@@ -103,7 +103,7 @@ class HttpGet(Spec):
     host: str | None = attribute(optional=True)
     path: str | None = attribute(optional=True)
     port: str | None = attribute(optional=True)
-    scheme: str = attribute(default="HTTP")
+    scheme: str = attribute(default="HTTP", validators=[one_of("HTTP", "HTTPS")])
     http_header: list[Header] = block(Header)
 
 
@@ -231,7 +231,7 @@ class Port(Spec):
     host_ip: str | None = attribute(optional=True)
     host_port: int | None = attribute(optional=True)
     name: str | None = attribute(optional=True)
-    protocol: str = attribute(default="TCP")
+    protocol: str = attribute(default="TCP", validators=[one_of("TCP", "UDP", "SCTP")])
 
 
 class VolumeDevice(Spec):
@@ -245,7 +245,7 @@ class VolumeMount(Spec):
     """A volume in a container's file system."""
 
     mount_path: str = attribute(required=True)
-    mount_propagation: str = attribute(default="None")
+    mount_propagation: str = attribute(default="None", validators=[one_of("None", "HostToContainer", "Bidirectional")])
     name: str = attribute(required=True)
     read_only: bool = attribute(default=False)
     sub_path: str | None = attribute(optional=True)

@@ -120,9 +120,9 @@ class ReadinessGate(Spec):
 class Toleration(Spec):
     """A taint of a node that does not matter."""
 
-    effect: str | None = attribute(optional=True)
+    effect: str | None = attribute(optional=True, validators=[one_of("NoSchedule", "PreferNoSchedule", "NoExecute")])
     key: str | None = attribute(optional=True)
-    operator: str | None = attribute(optional=True)
+    operator: str = attribute(default="Equal", validators=[one_of("Exists", "Equal")])
     toleration_seconds: str | None = attribute(optional=True)
     value: str | None = attribute(optional=True)
 

@@ -114,7 +114,7 @@ class VolumeResource(Spec):
     """A resource of a container."""
 
     container_name: str = attribute(required=True)
-    divisor: str | None = attribute(optional=True, computed=True, validators=[is_quantity])
+    divisor: str = attribute(default="1", validators=[is_quantity])
     resource: str = attribute(required=True)
 
 

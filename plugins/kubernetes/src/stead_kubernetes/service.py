@@ -22,7 +22,7 @@ class ServicePort(Spec):
     name: str | None = attribute(optional=True)
     node_port: int | None = attribute(optional=True, computed=True)
     port: int = attribute(required=True)
-    protocol: str = attribute(default="TCP")
+    protocol: str = attribute(default="TCP", validators=[one_of("TCP", "UDP", "SCTP")])
     target_port: str | None = attribute(optional=True, computed=True)
 
 

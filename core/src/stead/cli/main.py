@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from stead.cli.failures import CliError, Exit, exit_code
+from stead.cli.plain import harmless_lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,9 +67,9 @@ def _report(message: str, reason: str, field: str | None, remedy: str | None, as
         sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
         return exit_code(reason)
     where = f"{field}: " if field and field not in message else ""
-    sys.stderr.write(f"stead: {where}{message}\n")
+    sys.stderr.write(harmless_lines(f"stead: {where}{message}\n"))
     if remedy:
-        sys.stderr.write(f"  {remedy}\n")
+        sys.stderr.write(harmless_lines(f"  {remedy}\n"))
     return exit_code(reason)
 
 

@@ -11,6 +11,7 @@ import click
 from stead.cli.client import Json
 from stead.cli.failures import usage_error
 from stead.cli.output import is_interactive
+from stead.cli.plain import brief, harmless_lines
 
 
 def parse_pairs(given: Iterable[str], option: str = "--parameter") -> dict[str, str]:
@@ -64,9 +65,9 @@ def complete(given: Mapping[str, str], parameters: Iterable[Json], preset: Mappi
 
 def ask(parameter: Json) -> str:
     """Ask for one parameter on the terminal; Enter takes the default."""
-    click.echo(click.style(parameter["display_name"] or parameter["name"], bold=True), err=True)
+    click.echo(click.style(brief(parameter["display_name"] or parameter["name"]), bold=True), err=True)
     if parameter["description"]:
-        click.echo(f"  {parameter['description'].strip()}", err=True)
+        click.echo(f"  {harmless_lines(parameter['description'].strip())}", err=True)
     if parameter["options"]:
         return _ask_option(parameter)
     if parameter["type"] == "bool":
@@ -89,8 +90,8 @@ def _ask_bool(parameter: Json) -> bool:
 def _ask_option(parameter: Json) -> str:
     options = parameter["options"]
     for number, option in enumerate(options, 1):
-        text = f" - {option['description']}" if option["description"] else ""
-        click.echo(f"  {number}. {option['name']}{text}", err=True)
+        text = f" - {brief(option['description'])}" if option["description"] else ""
+        click.echo(f"  {number}. {brief(option['name'])}{text}", err=True)
     values = [option["value"] for option in options]
     default = values.index(parameter["default"]) + 1 if parameter["default"] in values else None
     several = parameter["form_type"] == "multi-select"

@@ -14,6 +14,7 @@ from stead.cli.client import Client, Json, segment
 from stead.cli.events import Event, follow, parse_events
 from stead.cli.failures import CliError, Unreachable
 from stead.cli.output import say, wants_json
+from stead.cli.plain import harmless
 
 READY_SECONDS = 600.0
 ENDED = frozenset({"succeeded", "failed", "canceled"})
@@ -80,12 +81,8 @@ def patiently(client: Client, path: str) -> Json:
 def print_line(line: Json, *, stream: Any = None) -> None:
     """One line of a log: its source, then its text; control characters are left to no terminal."""
     source = f"{line['source']}: " if line["source"] else ""
-    text = click.style(_harmless(f"{source}{line['text']}"), fg=_LEVELS.get(line["level"]))
+    text = click.style(harmless(f"{source}{line['text']}"), fg=_LEVELS.get(line["level"]))
     click.echo(text, file=stream or sys.stderr)
-
-
-def _harmless(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else "�" for char in text)
 
 
 def wait_until_ready(client: Client, workspace_id: str, timeout: float = READY_SECONDS) -> Json:

@@ -12,6 +12,7 @@ from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import is_interactive, say, show
 from stead.cli.parameters import check_known, complete, parse_pairs
+from stead.cli.plain import brief
 from stead.cli.progress import finish_build, wait_until_ready
 
 
@@ -98,7 +99,7 @@ def _template(server: Client, name: str | None) -> Json:
     if not is_interactive():
         raise usage_error("Which template?", field="--template", remedy=f"There are: {names}.")
     for number, template in enumerate(known, 1):
-        click.echo(f"{number}. {template['display_name'] or template['name']}", err=True)
+        click.echo(f"{number}. {brief(template['display_name'] or template['name'])}", err=True)
     number = click.prompt("Template", type=click.IntRange(1, len(known)), err=True)
     return known[number - 1]
 

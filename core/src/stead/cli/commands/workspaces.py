@@ -10,6 +10,7 @@ from stead.cli.here import client
 from stead.cli.lazy import Command
 from stead.cli.names import parse_target
 from stead.cli.output import details, show, status, table, when
+from stead.cli.plain import brief
 
 
 @click.command("list", cls=Command)
@@ -75,8 +76,8 @@ def _resources(workspace: Json) -> str:
     for resource in workspace["latest_build"]["resources"]:
         if resource["hide"] and not resource["agents"]:
             continue
-        lines.append(click.style(resource["address"], bold=True))
-        lines += [f"  {item['key']}: {_value(item)}" for item in resource["metadata"]]
+        lines.append(click.style(brief(resource["address"]), bold=True))
+        lines += [f"  {brief(item['key'])}: {_value(item)}" for item in resource["metadata"]]
         lines += [line for agent in resource["agents"] for line in _agent(agent)]
     return "\n".join(lines) or "No resources."
 
@@ -84,10 +85,12 @@ def _resources(workspace: Json) -> str:
 def _agent(agent: Json) -> list[str]:
     path = f", {agent['path']}" if agent["path"] else ""
     lines = [f"  agent {agent['name']}: {status(agent['status'])}, {status(agent['lifecycle'])}{path}"]
-    lines += [f"    {item['display_name']}: {item['value'].strip()}" for item in agent["metadata"] if item["value"]]
+    lines += [
+        f"    {brief(item['display_name'])}: {brief(item['value'])}" for item in agent["metadata"] if item["value"]
+    ]
     lines += [f"    app {app['slug']}: {app['health']}" for app in agent["apps"] if not app["hidden"]]
     return lines
 
 
 def _value(item: Json) -> str:
-    return "(sensitive)" if item["sensitive"] else str(item["value"])
+    return "(sensitive)" if item["sensitive"] else brief(str(item["value"]))

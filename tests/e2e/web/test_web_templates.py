@@ -32,6 +32,7 @@ def archive(tmp_path: Path) -> Path:
 def test_from_an_archive_to_a_template(site: Any, archive: Path, visit: Callable[..., Any]) -> None:
     page = visit().open("/templates")
     page.get_by_role("link", name="Add the first template").click()
+    expect(page.get_by_text("tar.zst or zip, at most 10 MB")).to_be_visible()  # as max_archive_bytes says
     page.set_input_files("[name=archive]", archive)
     expect(page.locator("[data-drop-text]")).to_contain_text("My Template.tar.gz")
     expect(page.locator("[name=name] >> visible=true")).to_have_value("my-template")

@@ -99,6 +99,7 @@ def _variables(form: Mapping[str, str]) -> dict[str, str]:
 def _new_page(
     form: Mapping[str, str], problems: dict[str, str], template: Template | None, status: int = 200
 ) -> Response:
+    settings = current_core().settings
     return page(
         "templates/new.html",
         status,
@@ -106,7 +107,7 @@ def _new_page(
         problems=problems,
         template=template,
         starters=templates.starters(current_core(), current_actor()),
-        largest=current_core().settings.max_request_bytes,
+        largest=min(settings.max_archive_bytes, settings.max_request_bytes),
     )
 
 

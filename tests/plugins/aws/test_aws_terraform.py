@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -323,6 +324,69 @@ def test_every_resource_through_its_life(bench: Bench, rig) -> None:
     bench.destroy(changed)
     assert owned_but_root_disks(rig) == {}
     assert rig.machines() == []
+
+
+MACHINE = (
+    HEAD
+    + """
+resource "aws_instance" "it" {
+  ami                         = data.aws_ami.image.id
+  instance_type               = "t3.micro"
+  user_data_replace_on_change = true
+  USER
+}
+"""
+)
+SPOT = (
+    HEAD
+    + """
+resource "aws_spot_instance_request" "it" {
+  ami                  = data.aws_ami.image.id
+  instance_type        = "t3.micro"
+  wait_for_fulfillment = true
+  USER
+}
+"""
+)
+PLAIN = 'user_data = "#!/bin/sh\\necho hello\\n"'
+ENCODED = 'user_data_base64 = base64encode("#!/bin/sh\\necho hello\\n")'
+BINARY = 'user_data_base64 = base64gzip("#!/bin/sh\\necho hello\\n")'
+
+
+def importing(template: str, bench: Bench, address: str) -> str:
+    return f'{template}\nimport {{\n  to = {address}\n  id = "{bench.attributes(address)["id"]}"\n}}\n'
+
+
+@pytest.mark.parametrize(
+    ("template", "data"),
+    [(MACHINE, PLAIN), (MACHINE, BINARY), (MACHINE, ENCODED), (SPOT, PLAIN), (SPOT, ENCODED)],
+    ids=["text", "not text", "text in base64", "spot", "spot in base64"],
+)
+def test_an_import_keeps_a_machine_with_user_data(bench: Bench, rig, template: str, data: str) -> None:
+    text = template.replace("USER", data)
+    address = "aws_instance.it" if template is MACHINE else "aws_spot_instance_request.it"
+    bench.apply(text)
+    again = importing(text, bench, address)
+    bench.state = None
+    assert changes_of(bench.plan(again)) == {address: "update"}
+    bench.apply(again)
+    assert len(rig.machines()) == 1
+    assert rig.edge.count("StopInstances") == 0, "what only the state did not know changes no machine"
+    assert changes_of(bench.plan(text)) == {}
+    bench.destroy(text)
+    assert rig.machines() == []
+
+
+def test_user_data_goes_from_one_argument_to_the_other(bench: Bench, rig) -> None:
+    text = MACHINE.replace("user_data_replace_on_change = true", "")
+    before, after = text.replace("USER", PLAIN), text.replace("USER", ENCODED.replace("hello", "goodbye"))
+    for template, word in ((before, b"hello"), (after, b"goodbye"), (before, b"hello")):
+        bench.apply(template)
+        (machine,) = rig.machines()
+        answer = rig.ec2.describe_instance_attribute(InstanceId=machine["InstanceId"], Attribute="userData")
+        assert word in base64.b64decode(answer["UserData"]["Value"])
+        assert changes_of(bench.plan(template)) == {}
+    bench.destroy(before)
 
 
 def test_drift_is_seen_and_mended(bench: Bench, rig) -> None:

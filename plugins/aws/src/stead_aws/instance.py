@@ -62,6 +62,7 @@ class Instance(InstanceFields, name="aws_instance", version=2):
         if found is None:
             return None
         machine.associate_public_ip_address = machine.security_groups = Unknown
+        view.import_user_data(machine, context, identity)
         view.refresh(machine, context, found)
         machine.tags = tagging.visible(tagging.of_api(found.get("Tags"))) or None
         machine._lifecycle(found)

@@ -8,7 +8,7 @@ import binascii
 from stead.api.provider import Context, Nesting, Plan, Unknown, attribute, block, is_known, one_of
 from stead.api.provider.values import is_wholly_known
 from stead_aws import instance_blocks as blocks
-from stead_aws.base import RegionalTagged
+from stead_aws.base import RegionalTagged, given
 
 USER_DATA_LIMIT = 16384  # bytes, before base64
 
@@ -114,6 +114,14 @@ class InstanceFields(RegionalTagged):
     )
     launch_template: list[blocks.LaunchTemplate] = block(blocks.LaunchTemplate, max_items=1)
 
+    @property
+    def encoded_user_data(self) -> str | None:
+        """User data in base64, whichever argument has it; ``None`` where there is none, or it is not known yet."""
+        plain, encoded = given(self.user_data), given(self.user_data_base64)
+        if plain:
+            return base64.b64encode(plain.encode()).decode()
+        return encoded or None
+
     def validate(self, context: Context) -> None:
         if self.ami is None and not self.launch_template:
             context.error("ami is missing", "An image is needed: set ami, or name a launch_template.", "ami")
@@ -139,7 +147,7 @@ class InstanceFields(RegionalTagged):
 
     def plan(self, context: Context, plan: Plan) -> None:
         super().plan(context, plan)
-        user_data = {"user_data", "user_data_base64"} & plan.changed
+        user_data = self._changed_user_data(plan)
         if user_data and self.user_data_replace_on_change:
             plan.require_replace(user_data.pop())
         if plan.prior is not None:
@@ -147,6 +155,21 @@ class InstanceFields(RegionalTagged):
         if plan.action == "update" and (user_data or "instance_type" in plan.changed):
             # The machine rests for it, and comes back with another address.
             self.public_ip = self.public_dns = self.instance_state = Unknown
+
+    def _changed_user_data(self, plan: Plan) -> set[str]:
+        """Arguments with other user data than the machine has.
+
+        One of both is set in a template. The other keeps what it was, or what an import found, unless it is dropped.
+        """
+        changed = {"user_data", "user_data_base64"} & plan.changed
+        if len(changed) != 1 or plan.prior is None:
+            return changed
+        if "user_data" in changed:
+            self.user_data_base64 = None
+        else:
+            self.user_data = None
+        same = self.encoded_user_data is not None and self.encoded_user_data == plan.prior.encoded_user_data
+        return set() if same else changed
 
     def _plan_root(self, plan: Plan) -> None:
         before, after = plan.prior.root_block_device, self.root_block_device

@@ -269,8 +269,7 @@ def _at_rest(machine: InstanceFields, context: Context, prior: InstanceFields) -
     size = given(machine.instance_type)
     if size and size != prior.instance_type:
         changes.append({"InstanceType": {"Value": size}})
-    data = request.user_data(machine)
-    if data != request.user_data(prior):
+    if machine.encoded_user_data != prior.encoded_user_data:
         changes.append({"UserData": {"Value": request.specification(machine, encode=False).get("UserData", b"")}})
     if not changes:
         return

@@ -18,14 +18,6 @@ def compact(values: Request) -> Request:
     return {name: value for name, value in values.items() if value not in (None, [], {}, "")}
 
 
-def user_data(machine: InstanceFields) -> str | None:
-    """As base64; ``None`` where there is none."""
-    plain, encoded = given(machine.user_data), given(machine.user_data_base64)
-    if plain:
-        return base64.b64encode(plain.encode()).decode()
-    return encoded or None
-
-
 def profile(name: str | None) -> Request | None:
     if not name:
         return None
@@ -37,7 +29,7 @@ def specification(machine: InstanceFields, *, encode: bool) -> Request:
 
     :param encode: user data as base64; the SDK itself encodes it for ``RunInstances``.
     """
-    data = user_data(machine)
+    data = machine.encoded_user_data
     text = base64.b64decode(data) if data and not encode else data
     network = _networks(machine)
     monitoring = given(machine.monitoring)

@@ -246,21 +246,32 @@ def read_user_data(machine: InstanceFields, context: Context) -> None:
     """Only where a template gives some: what it does not know, it cannot lose."""
     if not given(machine.user_data) and not given(machine.user_data_base64):
         return
-    answer = machine.find(
-        context,
-        f"User data of {machine.id} could not be read",
-        "DescribeInstanceAttribute",
-        InstanceId=machine.id,
-        Attribute="userData",
-    )
-    encoded = (answer or {}).get("UserData", {}).get("Value") or ""
+    encoded = _told_user_data(machine, context, machine.id)
     if given(machine.user_data_base64):
         machine.user_data_base64 = encoded
-        return
+    else:
+        machine.user_data = _text(encoded) or ""
+
+
+def import_user_data(machine: InstanceFields, context: Context, identity: str) -> None:
+    """All that there is: as text, or in base64 what is none."""
+    encoded = _told_user_data(machine, context, identity)
+    if encoded:
+        machine.user_data = _text(encoded)
+        machine.user_data_base64 = encoded if machine.user_data is None else None
+
+
+def _told_user_data(machine: InstanceFields, context: Context, identity: str) -> str:
+    doing = f"User data of {identity} could not be read"
+    answer = machine.find(context, doing, "DescribeInstanceAttribute", InstanceId=identity, Attribute="userData")
+    return (answer or {}).get("UserData", {}).get("Value") or ""
+
+
+def _text(encoded: str) -> str | None:
     try:
-        machine.user_data = base64.b64decode(encoded).decode()
+        return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError):
-        machine.user_data = ""
+        return None
 
 
 def refresh(machine: InstanceFields, context: Context, found: Found) -> None:

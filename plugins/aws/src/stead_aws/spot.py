@@ -61,9 +61,9 @@ class SpotInstanceRequest(InstanceFields, name="aws_spot_instance_request", vers
     def plan(self, context: Context, plan: Plan) -> None:
         """Only tags and how it ends can change: the rest is said once, when the machine is asked for."""
         super().plan(context, plan)
-        fixed = {"instance_type", "iam_instance_profile", "user_data", "user_data_base64", "vpc_security_group_ids"}
-        fixed |= {"source_dest_check", "monitoring", "spot_type", "root_block_device"}
-        for name in fixed & plan.changed:
+        fixed = {"instance_type", "iam_instance_profile", "vpc_security_group_ids", "source_dest_check", "monitoring"}
+        fixed |= {"spot_type", "root_block_device"}
+        for name in (fixed & plan.changed) | self._changed_user_data(plan):
             if is_known(getattr(plan.prior, name, None)):
                 plan.require_replace(name)
 
@@ -212,4 +212,6 @@ class SpotInstanceRequest(InstanceFields, name="aws_spot_instance_request", vers
         spot.instance_interruption_behavior = found.get("InstanceInterruptionBehavior") or "terminate"
         spot.spot_price = found.get("SpotPrice") or ""
         spot.user_data_replace_on_change = spot.fetch_password_data = False
+        if found.get("InstanceId"):
+            view.import_user_data(spot, context, found["InstanceId"])
         return spot if spot.read(context) else None

@@ -52,6 +52,7 @@ def test_a_body_beyond_its_bound_is_refused(world: Any) -> None:
     answer = world.call("owner", "POST", "/users", json=body)
     assert answer.status_code == 413
     assert answer.json["error"]["reason"] == "too_large"
+    assert "at most 1048576 bytes" in answer.json["error"]["message"]
 
 
 def test_a_service_names_the_field_too(world: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from stead.api.errors import (
@@ -74,9 +74,16 @@ def _from_http(error: HTTPException, code: int) -> SteadError:
     if code == 405:
         return MethodNotAllowed("This address does not take this method.")
     if code == 413:
-        return TooLarge("The request is larger than this address takes.")
+        return _too_large()
     kind = _HTTP_ERRORS.get(code, InvalidInput if code < 500 else Internal)
     return kind(error.description or error.name)
+
+
+def _too_large() -> TooLarge:
+    largest = request.max_content_length
+    if largest is None:  # the server in front has its own bound
+        return TooLarge("The request is larger than this address takes.")
+    return TooLarge(f"The request is larger than this address takes: at most {largest} bytes.", remedy="Send less.")
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

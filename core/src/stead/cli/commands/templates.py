@@ -158,7 +158,7 @@ def _upload(server: Client, directory: Path, starter: str | None, fields: dict[s
         return dict(server.post("/template-versions", body))
     with tempfile.TemporaryFile() as archive:
         count = pack(directory, archive)
-        say(f"Uploading {count} files, {max(archive.tell() // 1024, 1)} KiB.")
+        say(f"Uploading {count} file{'' if count == 1 else 's'}, {max(archive.tell() // 1024, 1)} KiB.")
         return dict(server.upload("/template-versions", archive, "template.tar.gz", fields))
 
 

@@ -28,6 +28,8 @@ from stead_kubernetes.waiting import running_pod
 BUSY = status(429, "TooManyRequests", retryAfterSeconds=0)
 BROKEN = (503, {"nonsense": True})
 MISSING = status(404, "NotFound")
+PAGE = b"<html><body>Please sign in to the network</body></html>"
+CUT = b'{"kind": "Secret", "data": {"a": "aHVudGVy'
 TAKEN = status(409, "AlreadyExists", "configmaps already exists")
 
 
@@ -63,6 +65,31 @@ def test_a_creation_goes_on_after_a_passing_failure(edge, bench, refusal) -> Non
     edge.answers = [refusal, MISSING, (201, echoed)]
     config_map().create(bench().context())
     assert edge.methods == ["POST", "GET", "POST"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, PAGE), (201, CUT), (201, None), (200, [1]), (201, {})],
+    ids=["page", "cut off", "null", "list", "empty"],
+)
+def test_an_answer_that_is_none_is_a_lost_one(edge, bench, answer) -> None:
+    """A proxy or a page to sign in at may answer in place of the API server, and answers may be cut off."""
+    edge.answers = [answer, (200, mine())]
+    made = config_map()
+    made.create(bench().context())
+    assert edge.methods == ["POST", "GET"]
+    assert made.id == "default/c1"
+
+
+def test_what_answers_in_place_of_the_api_server_is_told(edge, bench) -> None:
+    edge.answers = [(200, PAGE)]
+    with pytest.raises(PlatformUnreachable, match="a page of HTML") as failure:
+        config_map().create(bench().context())
+    assert "between Stead and the API server" in str(failure.value.remedy)
+    edge.answers = [(200, CUT)]
+    with pytest.raises(PlatformUnreachable, match="no JSON") as failure:
+        config_map().create(bench().context())
+    assert "aHVudGVy" not in str(failure.value)
 
 
 @pytest.mark.parametrize("refusal", [LOST, BROKEN], ids=["lost", "unavailable"])

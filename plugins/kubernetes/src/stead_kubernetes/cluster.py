@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
@@ -18,10 +18,19 @@ from stead.api.errors import OperationTimedOut, ProviderFailure, ResourceConflic
 from stead.api.provider import Context
 from stead_kubernetes import labels as labelling
 from stead_kubernetes.connection import Address, connect
-from stead_kubernetes.failures import SDK_ERRORS, is_missing, is_passing, retry_after, status_of, translate
+from stead_kubernetes.failures import (
+    SDK_ERRORS,
+    as_resource,
+    is_missing,
+    is_passing,
+    retry_after,
+    status_of,
+    translate,
+)
 from stead_kubernetes.kinds import Kind
 from stead_kubernetes.settings import KubernetesSettings
 
+T = TypeVar("T")
 Found = dict[str, Any]
 LONGEST_PAUSE = 20.0  # seconds
 PAGE = 250  # objects of a listing in one answer
@@ -83,9 +92,11 @@ class Cluster:
         body: Any = None,
         kind: str = "application/json",
         once: bool = False,
-    ) -> str:
+        read: Callable[[str], T] = str,  # type: ignore[assignment]
+    ) -> T:
         """Send a request, and again while the failure is a passing one. Gives the answer's text.
 
+        :param read: makes something else of the text; :class:`UnreadableAnswer` is a passing failure.
         :param once: not to be repeated, as it might be done twice.
         """
         pause = self.settings.pause
@@ -93,7 +104,7 @@ class Cluster:
         for attempt in range(attempts):
             context.check()
             try:
-                return self._once(context, method, path, query or {}, body, kind)
+                return read(self._once(context, method, path, query or {}, body, kind))
             except SDK_ERRORS as error:
                 if attempt + 1 == attempts or not is_passing(error):
                     raise translate(error, doing) from error
@@ -107,8 +118,7 @@ class Cluster:
 
     def ask(self, context: Context, doing: str, kind: Kind, namespace: str | None, name: str) -> Found:
         """One object; :class:`ResourceNotFound` where there is none."""
-        found: Found = json.loads(self.call(context, doing, "GET", kind.path(namespace, name)))
-        return found
+        return self.call(context, doing, "GET", kind.path(namespace, name), read=as_resource)
 
     def find(self, context: Context, doing: str, kind: Kind, namespace: str | None, name: str) -> Found | None:
         """As :meth:`ask`; ``None`` where there is none."""
@@ -125,7 +135,7 @@ class Cluster:
         """Every object of a listing, over all its pages; of all namespaces where none is given."""
         query: Found = {**selectors, "limit": PAGE}
         while True:
-            page: Found = json.loads(self.call(context, doing, "GET", kind.path(namespace), query=query))
+            page = self.call(context, doing, "GET", kind.path(namespace), query=query, read=as_resource)
             yield from page.get("items") or ()
             token = (page.get("metadata") or {}).get("continue")
             if not token:
@@ -163,13 +173,12 @@ class Cluster:
         query = {"fieldManager": labelling.MANAGER}
         while True:
             try:
-                answer = self.call(context, doing, "POST", kind.path(namespace), query=query, body=body, once=True)
+                return self.call(
+                    context, doing, "POST", kind.path(namespace), query=query, body=body, once=True, read=as_resource
+                )
             except ResourceConflict as failure:
                 if not _exists(failure.__cause__) or not self._left(context, doing, kind, namespace, body):
                     raise
-            else:
-                made: Found = json.loads(answer)
-                return made
 
     def _left(self, context: Context, doing: str, kind: Kind, namespace: str | None, body: Found) -> bool:
         """Wait for the end of what has the name and is being removed; False where it stays."""
@@ -218,8 +227,7 @@ class Cluster:
         query = {"fieldManager": labelling.MANAGER, "force": "true"}
         # With its id, so that a namesake made in between is not taken for it.
         body = {**body, "metadata": {**body["metadata"], "uid": metadata["uid"]}}
-        applied: Found = json.loads(self.call(context, doing, "PATCH", path, query=query, body=body, kind=APPLY))
-        return applied
+        return self.call(context, doing, "PATCH", path, query=query, body=body, kind=APPLY, read=as_resource)
 
     def _own_fields(self, context: Context, doing: str, path: str, live: Found) -> None:
         """The creation recorded our fields as those of an update; an apply would leave them when they go."""
@@ -236,7 +244,7 @@ class Cluster:
         try:
             self.call(context, doing, "PATCH", path, body=[*patches[:1], test], kind=JSON_PATCH)
         except ResourceConflict:
-            fresh: Found = json.loads(self.call(context, doing, "GET", path))
+            fresh = self.call(context, doing, "GET", path, read=as_resource)
             if fresh["metadata"]["resourceVersion"] == version:
                 raise
             self._own_fields(context, doing, path, fresh)

@@ -26,10 +26,16 @@ from stead.api.errors import (
     Throttled,
 )
 
-SDK_ERRORS = (OpenApiException, ConfigException, urllib3.exceptions.HTTPError)
+
+class UnreadableAnswer(Exception):
+    """An answer of success that is not the API's: cut off, or of a proxy or a page to sign in at."""
+
+
+SDK_ERRORS = (OpenApiException, ConfigException, urllib3.exceptions.HTTPError, UnreadableAnswer)
 CREDENTIALS = "Check the kubeconfig, its context and whether the token or certificate has expired."
 PERMISSION = "Allow it: python -m stead_kubernetes.policy prints the role that Stead needs."
 NETWORK = "Check that the address of the API server is right and can be reached from where Stead runs."
+BETWEEN = "Something between Stead and the API server may have answered in its place. " + NETWORK
 QUOTA = "Ask who runs the cluster for a higher quota, or remove what is not needed (kubectl describe quota)."
 AUTHORITY = "Check the certificate authority (cluster_ca_certificate, ca_file)."
 AGAIN = "Try again later."
@@ -94,6 +100,29 @@ def status_of(error: BaseException) -> Mapping[str, Any]:
     return found if isinstance(found, dict) and found.get("kind") == "Status" else {}
 
 
+def as_object(text: str) -> dict[str, Any]:
+    """An answer as the object that it is; :class:`UnreadableAnswer` where it is none.
+
+    The text is not told: it may be the beginning of a secret.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError:
+        what = "a page of HTML" if text.lstrip().startswith("<") else "no JSON, or was cut off"
+        raise UnreadableAnswer(f"the answer is {what}") from None
+    if not isinstance(found, dict):
+        raise UnreadableAnswer("the answer is no object")
+    return found
+
+
+def as_resource(text: str) -> dict[str, Any]:
+    """As :func:`as_object`, of something that has metadata."""
+    found = as_object(text)
+    if not isinstance(found.get("metadata"), dict):
+        raise UnreadableAnswer("the answer is no object of Kubernetes")
+    return found
+
+
 def _of_answer(error: ApiException) -> Rule:
     status = status_of(error)
     words = str(status.get("message", ""))
@@ -114,6 +143,7 @@ def _of_answer(error: ApiException) -> Rule:
 
 KINDS: tuple[tuple[type[BaseException], Rule], ...] = (
     (ConfigException, Rule(CredentialsRejected, CREDENTIALS)),
+    (UnreadableAnswer, Rule(PlatformUnreachable, BETWEEN)),
     (urllib3.exceptions.SSLError, Rule(CredentialsRejected, AUTHORITY)),
     # By its class also a time-out, which it is not.
     (urllib3.exceptions.NewConnectionError, Rule(PlatformUnreachable, NETWORK)),

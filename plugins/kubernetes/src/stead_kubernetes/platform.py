@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,7 @@ from stead.api.provider import BuildContext, Context
 from stead_kubernetes import labels as labelling
 from stead_kubernetes import prices
 from stead_kubernetes.cluster import Found
-from stead_kubernetes.failures import PERMISSION
+from stead_kubernetes.failures import PERMISSION, as_object
 from stead_kubernetes.kinds import (
     CLAIMS,
     CONFIG_MAPS,
@@ -64,11 +63,8 @@ class KubernetesPlatform(Platform):
 
     def check_credentials(self) -> CredentialsReport:
         try:
-            version = json.loads(
-                self._provider.cluster.call(
-                    self._context(), "The cluster's version could not be read", "GET", "/version"
-                )
-            )
+            doing = "The cluster's version could not be read"
+            version = self._provider.cluster.call(self._context(), doing, "GET", "/version", read=as_object)
             lacking = self._lacking()
         except ProviderFailure as failure:
             return CredentialsReport(False, failure.message, tuple(filter(None, [failure.remedy])))
@@ -102,10 +98,9 @@ class KubernetesPlatform(Platform):
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {name: text for name, text in about.items() if text}},
         }
-        answer = self._provider.cluster.call(
-            self._context(), "The permissions could not be asked for", "POST", REVIEW, body=body
-        )
-        return bool((json.loads(answer).get("status") or {}).get("allowed"))
+        doing = "The permissions could not be asked for"
+        answer = self._provider.cluster.call(self._context(), doing, "POST", REVIEW, body=body, read=as_object)
+        return bool((answer.get("status") or {}).get("allowed"))
 
     def trial(self) -> Trial:
         raise ProviderFailure(

@@ -23,7 +23,8 @@ class Request:
 
 @dataclass
 class Edge:
-    """:ivar answers: (status, body) each, LOST or SILENT; the last one stays. A body may be made from the request."""
+    """:ivar answers: (status, body) each, LOST or SILENT; the last one stays. A body may be made
+    from the request, or be bytes that go out as they are."""
 
     answers: list[Any] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -60,7 +61,8 @@ def handler(edge: Edge) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             code, body = answer
-            content = json.dumps(body(request) if callable(body) else body).encode()
+            made = body(request) if callable(body) else body
+            content = made if isinstance(made, bytes) else json.dumps(made).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

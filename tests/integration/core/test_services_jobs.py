@@ -207,6 +207,14 @@ def test_a_released_job_is_taken_up_with_its_state(core: Core, owner: Actor, wor
     assert loaded.state == tfstate(4, "a")
 
 
+@pytest.mark.parametrize("torn", [b"", b"{}", tfstate(9, "a")[:50]])
+def test_a_torn_state_takes_no_whole_ones_place(core: Core, owner: Actor, workspace: Workspace, torn: bytes) -> None:
+    jobs.release(core, claim(core, "p1"), tfstate(4, "a"))
+    jobs.fail(core, claim(core, "p2"), BuildFailure("its disk was full"), torn)
+    assert status(core, owner) is BuildStatus.FAILED
+    assert builds.state(core, owner, workspace.latest_build.id) == tfstate(4, "a")
+
+
 def test_the_log_counts_its_lines(core: Core, owner: Actor, member: Actor, workspace: Workspace) -> None:
     held = claim(core)
     now = core.clock.now()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,35 +13,16 @@ from stead.domain.records import Actor
 from stead.plugins import PluginRegistry
 from stead.services import audit, authentication, deployment, users
 from stead.services.core import Core, close_core, open_core
-from stead.testing.left_out import leave_out
+from stead.testing.small_disk import fill, small_disk
 
 PASSWORD = "correct horse battery"
 MEGABYTES = 4
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of a few megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=700", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode:
-        leave_out("a file system of its own", done.stderr.strip())
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", MEGABYTES) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)
-
-
-def fill(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        with contextlib.suppress(OSError):
-            while os.write(descriptor, bytes(4096)):
-                pass
-    finally:
-        os.close(descriptor)
 
 
 def create_people(core: Core, owner: Actor, count: int) -> None:
@@ -52,12 +30,12 @@ def create_people(core: Core, owner: Actor, count: int) -> None:
         users.create(core, owner, f"bob{number}", f"bob{number}@example.org", PASSWORD)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(small_disk: Path) -> None:
-    core = open_core(Settings(data_dir=small_disk / "data"), plugins=PluginRegistry())
+def test_a_full_disk_is_told_and_loses_nothing(disk: Path) -> None:
+    core = open_core(Settings(data_dir=disk / "data"), plugins=PluginRegistry())
     try:
         user = deployment.create_first_owner(core, "ada", "ada@example.org", PASSWORD, "Ada")
         owner = authentication.actor_for_user(core, user.id)
-        filler = small_disk / "fill"
+        filler = disk / "fill"
         fill(filler)
         with pytest.raises(Unavailable, match="its disk is full"):
             create_people(core, owner, 40)  # its own files may have room left for the first of them

@@ -16,6 +16,7 @@ from stead.provisioner.importing import run_import
 from stead.provisioner.logs import JobLog
 from stead.provisioner.workdirs import workdir
 from stead.provisioner.workshop import Workshop
+from stead.terraform.errors import DiskFull, full_disk_told
 
 log = logging.getLogger(__name__)
 
@@ -56,28 +57,36 @@ class JobRun:
             log.exception("The job %s could not be ended properly.", self.job.id)
 
     def _run(self) -> None:
-        with workdir(self._shop.work_dir, self.job) as folder:
-            try:
-                with JobLog(self.job) as lines:
-                    self._work(folder, lines)
-            except (LeaseLost, LinkLost):
-                raise
-            except BuildStopped as stopped:
-                self._end(stopped.error, stopped.state)
-            except SteadError as error:
-                self._end(error, None)
-            except Exception as error:  # boundary: a job
-                log.exception("The job %s failed for a reason that is a bug.", self.job.id)
-                text = f"Stead failed ({type(error).__name__})."
-                self._end(BuildFailure(text, remedy="See the server's log."), folders.left_state(folder))
+        try:
+            with full_disk_told(self._shop.work_dir), workdir(self._shop.work_dir, self.job) as folder:
+                self._run_in(folder)
+        except DiskFull as error:  # there was no room for the folder itself
+            self._end(error, None)
+
+    def _run_in(self, folder: Path) -> None:
+        try:
+            with JobLog(self.job) as lines:
+                self._work(folder, lines)
+        except (LeaseLost, LinkLost):
+            raise
+        except BuildStopped as stopped:
+            self._end(stopped.error, stopped.state)
+        except SteadError as error:
+            self._end(error, folders.left_state(folder) if isinstance(error, DiskFull) else None)
+        except Exception as error:  # boundary: a job
+            log.exception("The job %s failed for a reason that is a bug.", self.job.id)
+            text = f"Stead failed ({type(error).__name__})."
+            self._end(BuildFailure(text, remedy="See the server's log."), folders.left_state(folder))
 
     def _work(self, folder: Path, lines: JobLog) -> None:
         task = self.job.load()
         if isinstance(task, BuildTask):
-            run_build(self._shop, self.job, task, folder, lines, self._ended)
+            with full_disk_told(folder):
+                run_build(self._shop, self.job, task, folder, lines, self._ended)
             return
         try:
-            run_import(self._shop, self.job, task, folder, lines, self._ended)
+            with full_disk_told(folder):
+                run_import(self._shop, self.job, task, folder, lines, self._ended)
         except SteadError as error:
             lines.say("error", "finishing", str(error))
             raise

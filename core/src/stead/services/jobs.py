@@ -6,6 +6,7 @@ lost the lease gets :class:`LeaseLost` and has written nothing.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from datetime import timedelta
 
 from stead import VERSION
 from stead.api.errors import BuildCanceled, Conflict, LeaseLost, SteadError
+from stead.domain import statefile
 from stead.domain.records import Job
 from stead.domain.states import BuildStatus, JobKind
 from stead.domain.transitions import advance_build
@@ -22,6 +24,8 @@ from stead.store import jobs as store
 from stead.store import journal, templates, workspaces
 from stead.store.jobs import HeldJob, Lease, NewLine
 from stead.store.journal import EntryStatus, JournalEntry
+
+log = logging.getLogger(__name__)
 
 HELD = (BuildStatus.RUNNING, BuildStatus.CANCELING)
 LONGEST_LINE = 16 * 1024
@@ -113,6 +117,9 @@ def fail(core: Core, claim: Claim, error: SteadError, state: bytes | None = None
 
 
 def _keep_state(core: Core, claim: Claim, state: bytes) -> None:
+    if statefile.serial(state) is None:  # torn: in the place of a whole one it would lose what that one knows
+        log.warning("The job %s hands in a state that is none; the one that was known stays.", claim.job.id)
+        return
     source = workspaces.build_of_job(claim.job.id)
     if source is not None:
         workspaces.put_state(source.id, states.seal_state(core, source.id, state), core.clock.now())

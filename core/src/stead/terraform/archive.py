@@ -20,6 +20,7 @@ from typing import IO, cast
 import zstandard
 
 from stead.api.errors import InvalidInput, TooLarge
+from stead.terraform.errors import means_full_disk
 
 _CHUNK = 256 * 1024
 _MAGIC_GZIP, _MAGIC_ZSTD, _MAGIC_ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK"
@@ -78,8 +79,16 @@ def unpack(source: Path | bytes, target: Path, limits: Limits = Limits()) -> Non
                 _unpack_zip(cast("IO[bytes]", stream), writer)
             else:
                 _unpack_tar(cast("IO[bytes]", stream), magic, writer)
-        except (tarfile.TarError, zipfile.BadZipFile, zstandard.ZstdError, EOFError, OSError) as error:
-            raise ArchiveInvalid(f"The archive cannot be read: {error}.") from error
+        except OSError as error:
+            if means_full_disk(error):  # which is nothing that the archive could do about
+                raise
+            raise _unreadable(error) from error
+        except (tarfile.TarError, zipfile.BadZipFile, zstandard.ZstdError, EOFError) as error:
+            raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> ArchiveInvalid:
+    return ArchiveInvalid(f"The archive cannot be read: {error}.")
 
 
 def pack(folder: Path, limits: Limits = Limits()) -> bytes:

@@ -35,6 +35,8 @@ class Narrator:
         self._started: dict[str, float] = {}
         self.stage = stage
         self.diagnostics: list[Diagnostic] = []
+        self.dumped: bytes | None = None
+        """The state, where Terraform found nowhere to write it to and printed it. It is no part of the log."""
 
     def begin(self, stage: str) -> None:
         """The next step starts; diagnostics are collected anew."""
@@ -62,6 +64,8 @@ class Narrator:
         if kind == "diagnostic":
             self._diagnostic(Diagnostic.from_json(event.get("diagnostic", {})))
         elif kind in _INTERNAL:
+            if isinstance(event.get("state"), dict):
+                self.dumped = json.dumps(event["state"]).encode()
             self.say("debug", event.get("@message", ""))
         elif kind == "planned_change":
             self._planned(event)

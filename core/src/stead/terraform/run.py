@@ -17,7 +17,7 @@ from stead.terraform.assembly import assemble
 from stead.terraform.children import ChildProcess, Outcome
 from stead.terraform.diagnostics import errors_among, failure_of
 from stead.terraform.document import Document
-from stead.terraform.errors import ApplyFailed, caused_by
+from stead.terraform.errors import ApplyFailed, DiskFull, caused_by, full_disk_told, is_full, says_full_disk
 from stead.terraform.graph import Graph
 from stead.terraform.journal import JournalEntry
 from stead.terraform.logs import Log, Narrator
@@ -82,7 +82,7 @@ class Run:
     @property
     def state(self) -> bytes | None:
         """Terraform's state as far as it got."""
-        return self._workdir.state
+        return self._narrator.dumped or self._workdir.state
 
     @property
     def lock(self) -> bytes | None:
@@ -231,7 +231,8 @@ class Run:
         self._narrator.begin(stage)
         began = time.monotonic()
         try:
-            yield
+            with full_disk_told(self._workdir.folder):
+                yield
         finally:
             self._timings[name] = self._timings.get(name, 0.0) + time.monotonic() - began
 
@@ -249,6 +250,8 @@ class Run:
         outcome = self._terraform(*arguments, narrator=Narrator(_unheard, ""))
         if outcome.code:
             self._raise_if_ended(outcome.stopped)
+            if is_full(self._workdir.folder):  # Terraform takes half of a plan for one that it cannot read
+                raise DiskFull(self._workdir.folder)
             raise BuildFailure(f"Terraform's command {arguments[0]} failed: {outcome.stderr.strip()[:500]}")
         return outcome.stdout
 
@@ -266,15 +269,24 @@ class Run:
                 f"Terraform ended unexpectedly while {stage} (code {outcome.code}).",
                 remedy="See the build log; if the machine ran out of memory, give it more or run fewer builds.",
             )
-        failure = failure_of(self._narrator.diagnostics, stage, self._session.failures, self._child.addresses)
+        failure = self._full_disk(outcome) or failure_of(
+            self._narrator.diagnostics, stage, self._session.failures, self._child.addresses
+        )
         if stage != "applying":
             raise failure
         raise self._apply_failed(failure)
 
+    def _full_disk(self, outcome: Outcome) -> DiskFull | None:
+        """Terraform or a provider found no room, and it was here: not on a platform, which has disks, too."""
+        said = (outcome.stderr, *(item.text for item in errors_among(self._narrator.diagnostics)))
+        if any(map(says_full_disk, said)) and is_full(self._workdir.folder):
+            return DiskFull(self._workdir.folder)
+        return None
+
     def _apply_failed(self, failure: SteadError) -> ApplyFailed:
-        raised = ApplyFailed(failure.message, field=failure.field, remedy=failure.remedy, state=self._workdir.state)
+        raised = ApplyFailed(failure.message, field=failure.field, remedy=failure.remedy, state=self.state)
         raised.details = getattr(failure, "details", ())
-        cause = failure.__cause__
+        cause = failure if isinstance(failure, DiskFull) else failure.__cause__
         caused_by(raised, cause if isinstance(cause, SteadError) else None)
         return raised
 

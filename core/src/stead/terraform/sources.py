@@ -70,17 +70,29 @@ class Workdir:
 
     @property
     def state(self) -> bytes | None:
-        """Terraform's state as it stands now; after a failed write Terraform leaves it elsewhere."""
+        """Terraform's state as it stands now; after a failed write Terraform leaves it elsewhere.
+
+        One that was torn, by a full disk or a sudden end, is none: it would take the place of one that is whole.
+        """
         for name in ("errored.tfstate", STATE):
             path = self.template / name
-            if path.is_file() and path.stat().st_size:
-                return path.read_bytes()
+            content = path.read_bytes() if path.is_file() else b""
+            if _is_whole(content):
+                return content
         return None
 
     @property
     def lock(self) -> bytes | None:
         path = self.template / LOCK
         return path.read_bytes() if path.is_file() else None
+
+
+def _is_whole(state: bytes) -> bool:
+    try:
+        document = json.loads(state)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and "version" in document
 
 
 def _value(variable: Variable, value: Any) -> Any:

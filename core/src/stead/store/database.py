@@ -182,10 +182,15 @@ def _pragmas(timeout: float) -> tuple[tuple[str, str | int], ...]:
     )
 
 
+_PG_DISK_FULL = "53100"  # of PostgreSQL's error codes, class 53: insufficient resources
+
+
 def _is_full(error: BaseException | None) -> bool:
     """Whether a lack of room is at the bottom of it: SQLite then has no transaction left to be rolled back."""
     while error is not None:
         text = str(error)
+        if getattr(error, "pgcode", None) == _PG_DISK_FULL:  # whatever language the server speaks
+            return True
         if "disk is full" in text or "No space left on device" in text:
             return True
         error = error.__cause__ or error.__context__

@@ -42,6 +42,10 @@ class OwnPostgres:
             ignoring=(psycopg2.OperationalError,),
         )
 
+    def execute(self, statement: str) -> None:
+        """Run one statement, outside of any transaction."""
+        postgres._execute(self.server, statement)
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """SIGINT ends all connections in order, SIGQUIT at once, as a crash would."""
         if self.process is not None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from stead.api.errors import Unavailable
 from stead.config import Settings
@@ -75,7 +76,7 @@ def test_a_full_disk_of_postgresql_is_told_and_loses_nothing(
     crowded_postgres: tuple[str, Path], tmp_path: Path
 ) -> None:
     url, disk = crowded_postgres
-    core = open_core(Settings(data_dir=tmp_path / "data", pg_connection_url=url), plugins=PluginRegistry())
+    core = open_core(Settings(data_dir=tmp_path / "data", pg_connection_url=SecretStr(url)), plugins=PluginRegistry())
     try:
         user = deployment.create_first_owner(core, "ada", "ada@example.org", PASSWORD, "Ada")
         owner = authentication.actor_for_user(core, user.id)

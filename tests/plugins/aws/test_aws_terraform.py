@@ -86,6 +86,7 @@ def test_starter_keeps_its_disk_while_it_is_stopped(bench: Bench, rig) -> None:
     assert bench.attributes("coder_metadata.workspace")["item"][2]["value"] == "8 GB"
     again = changes_of(bench.plan(text))
     assert set(again) <= {"aws_instance.workspace"}, "only the agent's new token differs"
+    assert "deprecated" not in bench.log
 
     bench.stop(text)
     (stopped,) = rig.machines()
@@ -115,6 +116,7 @@ def test_starter_with_a_home_of_its_own(bench: Bench, rig, spot: str) -> None:
     assert tags["Owner"] == "alice"
     assert tags["stead.deployment"] == rig.name
     assert changes_of(bench.plan(text, parameters=given)) == {}, "a second plan is empty"
+    assert "deprecated" not in bench.log
     data = bench.attributes("aws_instance.workspace")["user_data"]
     assert 'CODER_AGENT_AUTH="aws-instance-identity"' in data
     assert "AGENT_TOKEN" not in data, "the machine proves which one it is"

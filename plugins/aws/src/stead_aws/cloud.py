@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from stead.api.errors import OperationTimedOut, ProviderFailure, SteadError
 from stead.api.provider import Context
@@ -99,7 +100,13 @@ class Cloud:
 
     def _call(self, service: str, operation: str, region: str, arguments: Found) -> Found:
         method = getattr(self.client(service, region), xform_name(operation))
-        answer: Found = method(**{name: value for name, value in arguments.items() if value is not None})
+        try:
+            answer: Found = method(**{name: value for name, value in arguments.items() if value is not None})
+        except KeyError as error:
+            raise ResponseParserError(f"The answer has no {error.args[0]}") from error
+        if "RequestId" not in answer.get("ResponseMetadata", {}):
+            # The SDK takes any XML, such as a page to sign in at, for an answer that lists nothing.
+            raise ResponseParserError("The answer has no id of a request")
         return answer
 
     def pages(

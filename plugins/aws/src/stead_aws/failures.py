@@ -32,6 +32,7 @@ SDK_ERRORS = (
     boto3.exceptions.Boto3Error,
 )
 
+LONGEST = 1000  # characters of what AWS says
 CREDENTIALS = (
     "Set access_key and secret_key, profile or role_arn in [plugins.aws], or give the machine that runs Stead a role."
 )
@@ -183,7 +184,10 @@ def _words(error: Exception) -> str:
         words = str(error)
     # Denials carry an encoded message of some thousand characters that only an administrator can decode.
     words = re.sub(r"\s*Encoded authorization failure message: \S+", "", words)
-    return " ".join(words.split()).rstrip(".") or type(error).__name__
+    # The whole answer follows where it could not be read: it may be long, and nobody knows what it holds.
+    words = words.partition("Further retries may succeed")[0]
+    words = " ".join(words.split()).rstrip(".,") or type(error).__name__
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
 
 
 def translate(error: Exception, doing: str, field: str | None = None, action: str = "") -> ProviderFailure:

@@ -85,7 +85,6 @@ data "aws_ami" "ubuntu" {
 resource "coder_agent" "main" {
   arch = "amd64"
   os   = "linux"
-  dir  = "/home/coder"
 
   metadata {
     display_name = "CPU"

@@ -161,7 +161,6 @@ resource "coder_agent" "main" {
   auth = "aws-instance-identity"
   arch = "amd64"
   os   = "linux"
-  dir  = "/home/coder"
 
   metadata {
     display_name = "CPU"

@@ -134,3 +134,15 @@ def test_a_provider_that_tells_passwords_and_knows_anybody_is_caught() -> None:
         TestPassFile().test_a_wrong_password_is_refused_and_not_told(Careless())
     with pytest.raises(AssertionError):
         TestPassFile().test_a_hostile_name_is_nobody(Careless(), "*")
+
+
+class Talkative(CredentialsProvider):
+    """Says of a password what only somebody who has an account can be told."""
+
+    def verify(self, credentials: Credentials) -> Person | None:
+        raise AuthenticationFailed("Your password is not this one.")
+
+
+def test_a_provider_that_tells_strangers_whose_name_it_knows_is_caught() -> None:
+    with pytest.raises(AssertionError, match="a stranger is told that the name is known"):
+        TestPassFile().test_a_wrong_password_is_refused_and_not_told(Talkative())

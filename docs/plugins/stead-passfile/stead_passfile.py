@@ -28,7 +28,7 @@ class PassFile(signin.CredentialsProvider, signin.Directory):
             return None  # not mine: the next provider is asked
         given = hashlib.scrypt(credentials.password.encode(), salt=bytes.fromhex(line[2]), n=2**14, r=8, p=1)
         if not hmac.compare_digest(given.hex(), line[3]):
-            raise signin.AuthenticationFailed("Name or password is wrong.")
+            raise signin.AuthenticationFailed(detail="wrong password")
         return signin.Person("passfile", line[0], username=line[1])
 
     def look_up(self, link: signin.Link, trace: signin.Trace) -> signin.Person | None:

@@ -30,15 +30,16 @@ from stead.api.records import CredentialsReport, NoSettings
 class AuthenticationFailed(NotAuthenticated):
     """This provider knows them, or should, and they must not come in.
 
-    :param message: what the person reads: says nothing that an attacker could use.
+    :param message: what the person reads: says nothing that an attacker could use. Leave it out where the password is
+        wrong: the core then says what it says of a name that nobody knows.
     :param detail: what administrators read in the record of attempts: which check failed, without secrets.
     """
 
     reason = "authentication_failed"
 
-    def __init__(
-        self, message: str = "Signing in did not succeed.", *, detail: str = "", remedy: str | None = None
-    ) -> None:
+    unsaid = "Signing in did not succeed."
+
+    def __init__(self, message: str = unsaid, *, detail: str = "", remedy: str | None = None) -> None:
         super().__init__(message, remedy=remedy)
         self.detail = detail or message
 

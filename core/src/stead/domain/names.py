@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from stead.api.errors import InvalidInput
 
@@ -17,6 +18,7 @@ LONGEST_EMAIL = 254
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
 LONGEST_PROGRAM = 48
+_UNSEEN = frozenset({"Mn", "Cf", "Cc"})
 
 
 def _check_word(value: str, field: str, what: str, reserved: frozenset[str]) -> str:
@@ -78,6 +80,17 @@ def check_text(value: str, field: str, longest: int) -> str:
     if len(value) > longest:
         raise InvalidInput(f"{field} has {len(value)} characters; at most {longest} are allowed.", field=field)
     return value
+
+
+def folded(login: str) -> str:
+    """One form of all spellings of a name that a directory may take for the same.
+
+    Directories compare names without case, accents, width and what cannot be seen, each in its own way: what counts
+    failures must not be more exact than any of them.
+    """
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", login).casefold())
+    shown = "".join(char for char in text if char.isspace() or unicodedata.category(char) not in _UNSEEN)
+    return " ".join(shown.split())
 
 
 def program(client: str) -> str:

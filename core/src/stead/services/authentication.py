@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stead.api.errors import NotAuthenticated, RateLimited
+from stead.domain.names import folded
 from stead.domain.records import Actor, User
 from stead.services import secrets, tokens
 from stead.services.core import SYSTEM, Core, new_id
@@ -40,10 +41,10 @@ def verify_password(core: Core, username_or_email: str, password: str, address: 
     :raises RateLimited: too many failures on this account or from this address.
     :raises NotAuthenticated: anything else that is wrong; the message does not say what.
     """
-    account = username_or_email.strip().lower()
+    account = folded(username_or_email)
     slow_down(core, account, address)
     with core.database.read():
-        user = users.by_login(account)
+        user = users.by_login(username_or_email.strip().lower())
         stored = users.password_hash(user.id) if user else None
     # Argon2 takes its time: no connection is held meanwhile.
     right = secrets.password_matches(password, stored)
@@ -58,10 +59,10 @@ def verify_password(core: Core, username_or_email: str, password: str, address: 
     return user
 
 
-def slow_down(core: Core, account: str, address: str) -> None:
-    """Nothing, while there were few failures on the account and from the address.
+def slow_down(core: Core, account: str, address: str, under_way: int = 0) -> bool:
+    """Whether there were so few failures on the account that it bears another beside those that are under way.
 
-    :raises RateLimited: there were too many.
+    :raises RateLimited: there were too many on the account or from the address.
     """
     settings = core.settings
     with core.database.read():
@@ -73,6 +74,7 @@ def slow_down(core: Core, account: str, address: str) -> None:
         raise RateLimited(
             "Too many failed logins.", remedy=f"Try again in {max(1, round(settings.login_window / 60))} minutes."
         )
+    return on_account + under_way < settings.login_attempts
 
 
 def note_failure(core: Core, account: str, address: str, user: User | None) -> None:

@@ -133,7 +133,7 @@ class FakeDirectory(_Behaviour, CredentialsProvider, Directory):
         if credentials.username in self.disabled:
             raise AuthenticationFailed("The account is disabled.", detail="userAccountControl has ACCOUNTDISABLE")
         if self.passwords.get(credentials.username) != credentials.password:
-            raise AuthenticationFailed("The name or the password is wrong.", detail="bind: invalid credentials")
+            raise AuthenticationFailed(detail="bind: invalid credentials")
         credentials.trace.note("Bind", "as the entry found")
         return person
 

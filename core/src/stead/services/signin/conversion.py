@@ -5,6 +5,7 @@ from __future__ import annotations
 from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
 from stead.api.signin import Credentials, Person, Trace
 from stead.domain import rbac
+from stead.domain.names import folded
 from stead.domain.records import Actor, User
 from stead.domain.states import Role
 from stead.services import authentication, password_policy, rights, secrets, users
@@ -129,6 +130,6 @@ def recover(core: Core, ref: str, password: str) -> User:
     users.set_status(core, SYSTEM, user.id, "active")
     users.set_roles(core, SYSTEM, user.id, {*user.roles, Role.OWNER})
     with core.database.write():
-        credentials.forget_failures(user.username.lower())
-        credentials.forget_failures(user.email.lower())
+        credentials.forget_failures(folded(user.username))
+        credentials.forget_failures(folded(user.email))
     return users.resolve(core, SYSTEM, user.id)

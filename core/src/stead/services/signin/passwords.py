@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stead.api.errors import NotAuthenticated, SteadError, Unavailable
+from stead.api.errors import NotAuthenticated, RateLimited, SteadError, Unavailable
 from stead.api.signin import AuthenticationFailed, Credentials, Person, Trace
-from stead.domain.names import LONGEST_PASSWORD
+from stead.domain.names import LONGEST_EMAIL, LONGEST_PASSWORD, folded
 from stead.domain.records import User
 from stead.domain.states import Role
-from stead.services import authentication
+from stead.services import authentication, secrets
 from stead.services.core import Core
 from stead.services.signin import accounts, record
 from stead.services.signin.proof import Proof
@@ -29,17 +29,30 @@ def check(core: Core, login: str, password: str, source: Source, provider: str =
     """
     login = login.strip()
     trace = Trace(core.clock.monotonic)
+    account = folded(login[:LONGEST_EMAIL])
+
+    def bears_another(under_way: int) -> bool:
+        return authentication.slow_down(core, account, source.address, under_way)
+
+    try:
+        with core.identity.turns.turn(account, bears_another):
+            return _check(core, login, password, source, provider, trace)
+    except RateLimited as error:
+        record.write_failure(core, provider or LOCAL, source, trace, error, login)
+        raise
+
+
+def _check(core: Core, login: str, password: str, source: Source, provider: str, trace: Trace) -> Proof:
     name = provider or LOCAL
     try:
-        authentication.slow_down(core, login.lower(), source.address)
-        if not login or not password or len(password) > LONGEST_PASSWORD or len(login) > 254:
+        if not login or not password or len(password) > LONGEST_PASSWORD or len(login) > LONGEST_EMAIL:
             raise NotAuthenticated(WRONG)
         if provider == LOCAL or (not provider and _is_local(core, login)):
             name = LOCAL
             return _local(core, login, password, source, trace)
         found = _ask(core, login, password, provider, trace)
         if found is None and provider:
-            raise _Failed(provider, AuthenticationFailed(WRONG, detail="the provider knows nobody of this name"))
+            raise _Failed(provider, AuthenticationFailed(detail="the provider knows nobody of this name"))
         if found is None:
             # Takes as long as a wrong password, and counts as one.
             return _local(core, login, password, source, trace)
@@ -47,9 +60,12 @@ def check(core: Core, login: str, password: str, source: Source, provider: str =
         name = configured.name
         return _enter(core, configured, person, login, source, trace)
     except _Failed as failed:
-        authentication.note_failure(core, login.lower(), source.address, None)
+        if failed.says_nothing:
+            # Nobody learns by the time that it takes, either, whether a provider knows the name.
+            secrets.password_matches(password, None)
+        authentication.note_failure(core, folded(login), source.address, None)
         record.write_failure(core, failed.provider, source, trace, failed.error, login)
-        raise failed.error from None
+        raise NotAuthenticated(WRONG) if failed.says_nothing else failed.error from None
     except SteadError as error:
         record.write_failure(core, name, source, trace, error, login)
         raise
@@ -62,6 +78,11 @@ class _Failed(Exception):
         super().__init__(str(error))
         self.provider = provider
         self.error = error
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it must read like a name that nobody knows."""
+        return self.error.message == AuthenticationFailed.unsaid
 
 
 def _is_local(core: Core, login: str) -> bool:
@@ -113,7 +134,7 @@ def _ask(core: Core, login: str, password: str, provider: str, trace: Trace) -> 
 
 def _enter(core: Core, configured: Configured, person: Person, login: str, source: Source, trace: Trace) -> Proof:
     user = accounts.enter(core, configured, person, trace, source.address)
-    authentication.forget_failures(core, login.lower(), user)
+    authentication.forget_failures(core, folded(login), user)
     record.write(core, configured.name, source, trace, outcome=record.SUCCEEDED, account=login, user_id=user.id)
     return Proof(user, configured.name, person.session[:255])
 

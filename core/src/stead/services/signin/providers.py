@@ -21,7 +21,7 @@ from stead.api.signin import (
 )
 from stead.plugins import PluginRegistry, StatusKind
 from stead.services.sections import Table
-from stead.services.signin.gate import Gate
+from stead.services.signin.gate import Gate, Turns
 from stead.services.signin.settings import CoreSettings
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,7 @@ class Providers:
         ordered = sorted((configured or {}).values(), key=lambda one: (one.settings.order, one.title, one.name))
         self._configured = {one.name: one for one in ordered}
         self._kept = frozenset(kept)
+        self.turns = Turns()
 
     def __iter__(self) -> Iterator[Configured]:
         return iter(self._configured.values())

@@ -165,6 +165,7 @@ class CredentialsConformance(IdentityConformance):
             told = str(caught.value) + caught.value.detail + str(trace.steps)
             assert len(wrong) < 4 or wrong not in told, "the password that was typed is told"
             assert password not in told
+            assert caught.value.message == AuthenticationFailed.unsaid, "a stranger is told that the name is known"
 
     def test_nobody_of_that_name_is_not_mine(self, provider: CredentialsProvider) -> None:
         assert provider.verify(Credentials(f"nobody-{secrets.token_hex(4)}", "a password")) is None

@@ -38,7 +38,7 @@ class AcmeProvider(CredentialsProvider, Directory):
             return None
         credentials.trace.note("Found", credentials.username)
         if not hmac.compare_digest(entry["password"].encode(), credentials.password.encode()):
-            raise AuthenticationFailed("Name or password is wrong.", detail="the password is wrong")
+            raise AuthenticationFailed(detail="the password is wrong")
         return _person(credentials.username, entry)
 
     def look_up(self, link: Link, trace: Trace) -> Person | None:

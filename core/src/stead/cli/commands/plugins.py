@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stead.cli import scaffold
+from stead.cli.failures import CliError, Exit
 from stead.cli.here import client
 from stead.cli.lazy import Group
 from stead.cli.output import show, table
+
+if TYPE_CHECKING:
+    from stead.cli.credentials import Checked
 
 MOST_NAMED = 3  # launchers of one plugin; of more only the number is told
 
@@ -39,6 +44,32 @@ def list_plugins() -> None:
         found,
         lambda: table(["name", "version", "status", "brings", "error"], rows, "No plugin is installed."),
     )
+
+
+@plugins.command("check")
+@click.argument("name", required=False)
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Settings file to read.")
+def check_plugins(name: str | None, path: Path | None) -> None:
+    """Ask the platforms of this machine's settings whether their credentials do, or only the platform NAME.
+
+    Names each permission that is missing. Run it on the machine of the server. It ends with 1 where some do not do.
+    """
+    # Loads every plugin, which the other commands have no need of.
+    from stead.cli.credentials import check
+
+    found = check(name, path)
+    if name is not None and not found:
+        raise CliError(
+            f"No plugin with the platform {name} is installed here.", reason="not_found", remedy="pip install it first."
+        )
+    show([asdict(item) for item in found], lambda: "\n".join(map(_told, found)) or "No platform is installed here.")
+    if not all(item.ok for item in found):
+        raise click.exceptions.Exit(Exit.FAILED)
+
+
+def _told(item: Checked) -> str:
+    head = f"{item.platform}: {'good' if item.ok else 'NOT good'}. {item.summary}"
+    return "\n".join([head, *(f"  {line}" for line in item.remedies)])
 
 
 @plugins.command("new")

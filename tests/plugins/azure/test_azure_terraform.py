@@ -60,6 +60,7 @@ def test_starters_through_their_lives(rig, runner: TemplateRunner, name: str) ->
     assert [disk["lun"] for disk in machine["properties"]["storageProfile"]["dataDisks"]] == [10]
 
     assert actions(runner.plan(template)) == {}, "a second plan is empty"
+    assert "deprecated" not in runner.log
 
     runner.apply(template, transition="stop")
     if name == "azure-linux":

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from json import JSONDecodeError
 from typing import Any, Protocol
+
+from azure.core.exceptions import DecodeError
 
 from stead.api.errors import OperationTimedOut, ProviderFailure
 from stead.api.provider import Context
@@ -111,7 +114,7 @@ class Cloud:
         for attempt in range(self.settings.attempts):
             context.check()
             try:
-                return call() or {}
+                return _sensible(call)
             except SDK_ERRORS as error:
                 if attempt + 1 == self.settings.attempts or not is_passing(error):
                     failure = translate(error, doing, action=operation.action)
@@ -158,8 +161,14 @@ class Cloud:
     def pages(self, context: Context, doing: str, operation: Operation, *args: Any, **options: Any) -> list[Found]:
         """Every item of a listing, over all its pages."""
 
+        method = self._method(operation)
+
         def call() -> Any:
-            return [item.as_dict() for item in self._method(operation)(*args, **options)]
+            try:
+                return [item.as_dict() for item in method(*args, **options)]
+            except AttributeError as error:
+                # The SDK takes it for granted that JSON is an object.
+                raise DecodeError("The answer is no object", error=error) from error
 
         listed: Any = self._repeat(context, doing, operation, call, None)
         return list(listed)
@@ -186,12 +195,22 @@ class Cloud:
             account.close()
 
 
+def _sensible(call: Callable[[], Any]) -> Any:
+    """What the call gives. The SDK itself looks at pages that are no JSON as if they were."""
+    try:
+        return call() or {}
+    except JSONDecodeError as error:
+        raise DecodeError("The answer is no JSON, or was cut off", error=error) from error
+
+
 def _raw(response: Any, value: Any, headers: Any) -> Found:
     """Azure's answer as it stands on the wire."""
     del value, headers
     answer = response.http_response
     text = answer.text() if answer.status_code != 204 else ""
     found: Found = answer.json() if text.strip() else {}
+    if not isinstance(found, dict):
+        raise DecodeError("The answer is no object")
     return found
 
 

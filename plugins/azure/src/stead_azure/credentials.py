@@ -21,6 +21,7 @@ from azure.identity import (
 )
 
 from stead.api.errors import CredentialsRejected
+from stead_azure.failures import CREDENTIALS
 from stead_azure.settings import AzureSettings
 
 WHERE = "Set it in the provider block, in [plugins.azure] or as {variable}."
@@ -114,7 +115,11 @@ class AzureAccount:
         environment = wishes.environment if wishes.environment in MANAGERS else "public"
         self._endpoint = (settings.endpoint or MANAGERS[environment]).rstrip("/")
         self._authority = settings.authority or AUTHORITIES[environment]
-        self.credential = self._credential(wishes)
+        try:
+            self.credential = self._credential(wishes)
+        except ValueError as error:
+            # An id or an address of a form that the SDK does not take.
+            raise CredentialsRejected(f"The account cannot be used: {error}", remedy=CREDENTIALS) from error
 
     @property
     def scope(self) -> str:

@@ -54,7 +54,6 @@ resource "coder_agent" "main" {
   auth = "azure-instance-identity"
   arch = "amd64"
   os   = "linux"
-  dir  = "/home/${local.user}"
 
   metadata {
     display_name = "CPU"

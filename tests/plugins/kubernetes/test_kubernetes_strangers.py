@@ -1,0 +1,27 @@
+"""What answers in place of the API server is told as that, and is no account without anything in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stead.api.errors import PlatformUnreachable
+from stead.testing.strangers import SAID, STRANGE, stranger
+from stead_kubernetes.platform import KubernetesPlatform
+from stead_kubernetes.settings import KubernetesSettings
+
+
+def platform_at(address: str) -> KubernetesPlatform:
+    return KubernetesPlatform(KubernetesSettings(host=address, token="secret", attempts=2, pause=0.01))
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
+def test_what_answers_in_its_place_is_told(answer: tuple[int, str, bytes]) -> None:
+    with stranger(answer) as address:
+        platform = platform_at(address)
+        report = platform.check_credentials()
+        assert not report.ok
+        assert report.remedies
+        with pytest.raises(PlatformUnreachable) as failure:
+            list(platform.owned_resources("deployment"))
+    assert SAID not in f"{failure.value} {report}", "what a stranger says is not repeated"
+    assert len(str(failure.value)) < 1500

@@ -306,6 +306,7 @@ def test_starters_start_stop_change_and_go(rig, runner: TemplateRunner, starter)
     runner.context = replace(runner.context, init_scripts=lambda os, arch: "echo agent", deployment=rig.name)
     runner.apply(text)
     assert actions(runner.plan(text)) == {}, "a second plan is empty"
+    assert "deprecated" not in runner.log
     instance = rig.peer.world.all("instances")["projects/acme-dev/zones/us-central1-a/instances/stead-w-1"]
     assert instance["status"] == "RUNNING"
     kept = set(rig.peer.names("disks"))

@@ -15,11 +15,12 @@ from typing import Any
 from google.api_core.exceptions import from_http_response
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import compute_v1
+from google.protobuf.json_format import ParseError
 
 from stead.api.errors import OperationTimedOut, ProviderFailure, ResourceConflict, ResourceNotFound, SteadError
 from stead.api.provider import Context
 from stead_gcp.calls import CALLS
-from stead_gcp.failures import SDK_ERRORS, OperationFailed, is_missing, is_passing, translate
+from stead_gcp.failures import SDK_ERRORS, OperationFailed, UnreadableAnswer, is_missing, is_passing, translate
 from stead_gcp.links import name_of
 from stead_gcp.settings import GcpSettings
 
@@ -66,11 +67,13 @@ class Cloud:
         known = CALLS[call]
         given = {name: value for name, value in arguments.items() if value is not None}
         request = getattr(compute_v1, known.request).from_json(json.dumps(given))
-        answer = getattr(self._client(known.client), known.method)(
-            request=request, retry=None, timeout=self.settings.timeout
-        )
-        if hasattr(answer, "pages"):
-            return {"pages": [_plain(page) for page in answer.pages]}
+        method = getattr(self._client(known.client), known.method)
+        try:
+            answer = method(request=request, retry=None, timeout=self.settings.timeout)
+            if hasattr(answer, "pages"):
+                return {"pages": [_plain(page) for page in answer.pages]}
+        except (ParseError, UnicodeDecodeError) as error:
+            raise UnreadableAnswer("the answer is no JSON of Google Cloud's, or was cut off") from error
         return _plain(answer)
 
     def _repeat(
@@ -161,6 +164,9 @@ class Cloud:
             context.wait(seconds)
 
     def _look(self, context: Context, doing: str, operation: Found) -> Found:
+        if not operation.get("selfLink") or not operation.get("name"):
+            error = UnreadableAnswer("the answer names no operation")
+            raise translate(error, doing) from error
         project = operation["selfLink"].partition("/projects/")[2].partition("/")[0]
         place: Found = {"project": project, "operation": operation["name"]}
         if operation.get("zone"):
@@ -261,6 +267,8 @@ class Cloud:
             if not response.ok:
                 raise from_http_response(response)  # type: ignore[no-untyped-call]
             answer: Found = response.json()
+            if not isinstance(answer, dict):
+                raise UnreadableAnswer("the answer is no object")
             return answer
 
         return self._repeat(context, doing, once, None, ())

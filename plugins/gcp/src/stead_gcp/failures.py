@@ -24,7 +24,13 @@ from stead.api.errors import (
     Throttled,
 )
 
+
+class UnreadableAnswer(Exception):
+    """An answer of success that is not Google Cloud's: cut off, or of a proxy or a page to sign in at."""
+
+
 SDK_ERRORS = (
+    UnreadableAnswer,
     sdk.GoogleAPIError,
     sdk.DuplicateCredentialArgs,
     auth.GoogleAuthError,
@@ -40,6 +46,8 @@ PERMISSION = "Allow it: python -m stead_gcp.policy prints the role that Stead ne
 QUOTA = "Ask for a higher quota in the console under IAM & Admin, Quotas, or remove what is not needed."
 CAPACITY = "Choose another zone or machine type, or try again later."
 NETWORK = "Check the network, a proxy (https_proxy) and compute_endpoint in [plugins.gcp]."
+BETWEEN = "Something between Stead and Google Cloud may have answered in its place. " + NETWORK
+LONGEST = 1000  # characters of what Google Cloud says
 API_OFF = "Turn the API on for the project: gcloud services enable compute.googleapis.com"
 AGAIN = "Try again later."
 
@@ -88,6 +96,7 @@ STATUS: dict[int, Rule] = {
     504: Rule("", OperationTimedOut, AGAIN),
 }
 KINDS: tuple[tuple[tuple[type[Exception], ...], Rule], ...] = (
+    ((UnreadableAnswer,), Rule("", PlatformUnreachable, BETWEEN)),
     ((auth.TransportError, auth.TimeoutError), Rule("", PlatformUnreachable, NETWORK)),
     ((auth.GoogleAuthError, sdk.DuplicateCredentialArgs), Rule("", CredentialsRejected, CREDENTIALS)),
     ((requests.Timeout,), Rule("", OperationTimedOut, NETWORK)),
@@ -168,7 +177,10 @@ def _words(error: Exception) -> str:
     text = getattr(error, "message", None) or str(error)
     # The SDK puts method and address in front of what was said.
     text = re.sub(r"^(GET|POST|PUT|PATCH|DELETE) \S+: ", "", str(text))
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
+    if text.lstrip().startswith("<"):
+        text = "the answer is a page of HTML"
+    words = " ".join(text.split()).rstrip(".") or type(error).__name__
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
 
 
 def translate(

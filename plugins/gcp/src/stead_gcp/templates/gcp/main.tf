@@ -56,7 +56,6 @@ resource "coder_agent" "main" {
   auth = "google-instance-identity"
   arch = "amd64"
   os   = "linux"
-  dir  = "/home/coder"
 
   metadata {
     display_name = "CPU"

@@ -449,6 +449,10 @@ def test_disks_do_not_shrink(bench: Bench) -> None:
     bench.apply(text)
     with pytest.raises(BuildFailure, match="do not shrink"):
         bench.plan(text.replace("= 10", "= 5"))
+    # A stop and a deletion inherit the values of a start that failed: nothing may be kept up by them.
+    assert changes_of(bench.plan(text.replace("= 10", "= 5"), transition="stop")) == {}
+    bench.destroy(text.replace("= 10", "= 5"))
+    assert bench.log.count("Destruction complete") == 1
 
 
 def test_without_a_region_the_remedy_is_named(bench: Bench, rig, forget_environment: None) -> None:

@@ -38,6 +38,37 @@ def actions(plan) -> dict[str, str]:
     return {change.address: change.action for change in plan.changes if change.action != "read"}
 
 
+DISKS = """
+provider "azurerm" {
+  features {}
+}
+variable "size" { default = 64 }
+resource "azurerm_resource_group" "it" {
+  name     = "it"
+  location = "westeurope"
+}
+resource "azurerm_managed_disk" "it" {
+  name                 = "it"
+  location             = azurerm_resource_group.it.location
+  resource_group_name  = azurerm_resource_group.it.name
+  storage_account_type = "Standard_LRS"
+  create_option        = "Empty"
+  disk_size_gb         = var.size
+}
+"""
+
+
+def test_disks_do_not_shrink(rig, runner: TemplateRunner) -> None:
+    smaller = DISKS.replace("= 64", "= 32")
+    runner.apply(DISKS)
+    with pytest.raises(BuildFailure, match="do not shrink"):
+        runner.plan(smaller)
+    # A stop and a deletion inherit the values of a start that failed: nothing may be kept up by them.
+    assert actions(runner.plan(smaller, transition="stop")) == {}
+    runner.destroy(smaller)
+    assert rig.peer.of("disks") == []
+
+
 def tokenless(machine: dict[str, Any]) -> bool:
     """Whether the agent is told to prove where it runs, and is given no token."""
     properties = machine["properties"]

@@ -63,6 +63,9 @@ class Volume(RegionalTagged, name="aws_ebs_volume"):
         super().plan(context, plan)
         prior, size = plan.prior, given(self.size)
         if prior is not None and size is not None and prior.size is not None and size < prior.size:
+            if context.build.transition != "start":
+                self.size = prior.size  # a workspace that comes down is not kept up by a wrong value
+                return
             context.error(
                 "Disks do not shrink",
                 f"{self.id} has {prior.size} GiB, and AWS cannot make it {size}. Replacing it would lose its data.",

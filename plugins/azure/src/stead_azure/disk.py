@@ -158,6 +158,9 @@ class ManagedDisk(Tagged, name="azurerm_managed_disk"):
         prior, size = plan.prior, given(self.disk_size_gb)
         had = getattr(prior, "disk_size_gb", None)
         if plan.action == "update" and size is not None and is_known(had) and had and size < had:
+            if context.build.transition != "start":
+                self.disk_size_gb = had  # a workspace that comes down is not kept up by a wrong value
+                return
             context.error(
                 "Disks do not shrink",
                 f"{self.name} has {had} GB, and Azure cannot make it {size}. Replacing it would lose its data.",

@@ -83,3 +83,21 @@ def test_commands_in_a_message_become_code_and_nothing_else_becomes_html() -> No
         "Try <code>a</code> or <code>&lt;b&gt;</code>, not &lt;i&gt;."
     )
     assert formats.coded("A lone ` stays.") == "A lone ` stays."
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36", "Chrome on Linux"),
+        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari on iPhone"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Version/18.0 Safari/605.1", "Safari on macOS"),
+        ("Mozilla/5.0 (something new)", "A browser"),
+        ("stead-cli/1.0", "stead-cli/1.0"),
+        ("", "unknown browser"),
+    ],
+)
+def test_browsers_are_named_as_people_name_them(sent: str, words: str) -> None:
+    assert formats.browser(sent) == words

@@ -162,4 +162,6 @@ def _only_while_signing_in(core: Core, configured: Configured) -> Conflict:
 
 def _with_remedy(error: SteadError) -> str:
     detail = record.detail_of(error)
-    return f"{detail} {error.remedy}" if error.remedy and error.remedy not in detail else detail
+    if not error.remedy or error.remedy in detail:
+        return detail
+    return f"{detail.rstrip('.')}. {error.remedy}"

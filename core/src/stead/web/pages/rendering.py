@@ -27,6 +27,7 @@ def init_rendering(app: Flask) -> None:
     env.trim_blocks = True
     env.lstrip_blocks = True
     env.filters.update(
+        browser=formats.browser,
         coded=formats.coded,
         counted=formats.counted,
         cost=formats.cost,
@@ -45,10 +46,17 @@ def init_rendering(app: Flask) -> None:
         glance=glance,
         launchers=launchers,
         picture=icons.picture,
+        provider_title=provider_title,
         resource_icon=icons.of_resource,
         theme=theme,
     )
     app.context_processor(_surroundings)
+
+
+def provider_title(name: str) -> str:
+    """What people call a provider; its name where it is not configured any more."""
+    providers = current_core().identity
+    return providers.get(name).title if name in providers else name
 
 
 def launchers() -> list[LauncherSpec]:

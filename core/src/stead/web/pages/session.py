@@ -9,7 +9,6 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import InvalidInput, NotAuthenticated, NotFound, RateLimited, SteadError, Unavailable
-from stead.domain.names import SHORTEST_PASSWORD
 from stead.services import deployment
 from stead.services.factors import demand, passkeys
 from stead.services.signin import leaving, passwords
@@ -63,7 +62,8 @@ def create_owner() -> BaseResponse:
 
 
 def _setup_page(form: Mapping[str, str], problems: Mapping[str, str], status: int = 200) -> Response:
-    return page("session/setup.html", status, form=form, problems=problems, shortest_password=SHORTEST_PASSWORD)
+    shortest = current_core().settings.password_min_length
+    return page("session/setup.html", status, form=form, problems=problems, shortest_password=shortest)
 
 
 @blueprint.get(LOGIN_PATH)

@@ -9,14 +9,13 @@ from flask_login import login_required
 from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import InvalidInput, NotAuthenticated, SteadError
-from stead.domain.names import SHORTEST_PASSWORD
 from stead.services import sessions, tokens, users
 from stead.services.signin import conversion, flow
 from stead.web.auth import current_actor, session_id
 from stead.web.context import client_address, current_core, is_secure
 from stead.web.failures import status_of
 from stead.web.pages.notices import redirect_saying
-from stead.web.pages.rendering import THEME_COOKIE, THEMES, page, problem_in
+from stead.web.pages.rendering import THEME_COOKIE, THEMES, page, problem_in, provider_title
 from stead.web.pages.sign_in import go
 
 blueprint = Blueprint("settings", __name__)
@@ -72,7 +71,15 @@ def change_password() -> BaseResponse:
 
 
 def _password_page(problems: Mapping[str, str], status: int = 200) -> Response:
-    return page("settings/password.html", status, problems=problems, shortest=SHORTEST_PASSWORD, tab="password")
+    core = current_core()
+    return page(
+        "settings/password.html",
+        status,
+        me=users.get(core, current_actor(), "me"),
+        problems=problems,
+        shortest=core.settings.password_min_length,
+        tab="password",
+    )
 
 
 @blueprint.get("/settings/tokens")
@@ -114,7 +121,7 @@ def ask(token_id: str) -> Response:
 @login_required
 def list_sessions() -> Response:
     found = sessions.list(current_core(), current_actor())
-    return page("settings/sessions.html", sessions=found, this=session_id(), titles=_titles(), tab="sessions")
+    return page("settings/sessions.html", sessions=found, this=session_id(), tab="sessions")
 
 
 @blueprint.post("/settings/sessions/<ended_id>/end")
@@ -165,15 +172,11 @@ def _sign_in_page(form: Mapping[str, str], problems: Mapping[str, str], status: 
         status,
         me=me,
         choices=choices,
-        title=_titles().get(me.provider, me.provider),
+        title=provider_title(me.provider),
         form=form,
         problems=problems,
         tab="sign-in",
     )
-
-
-def _titles() -> dict[str, str]:
-    return {one.name: one.title for one in current_core().identity}
 
 
 def _tokens_page(

@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from stead.api.errors import InvalidInput, SteadError
 from stead.domain import rbac
-from stead.domain.names import SHORTEST_PASSWORD
 from stead.domain.states import Role
 from stead.services import groups, sessions, users
 from stead.services.signin import conversion
@@ -86,7 +85,7 @@ def _new_page(form: Mapping[str, str], chosen: list[str], problems: Mapping[str,
         chosen=chosen,
         problems=problems,
         roles=ROLES,
-        shortest=SHORTEST_PASSWORD,
+        shortest=current_core().settings.password_min_length,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from stead.api.errors import BuildFailure, InvalidInput, ProviderUnavailable, SteadError, TemplateInvalid
 from stead.terraform.errors import PlanFailed, caused_by
 
+_LONGEST_REASON = 600
 _INIT_PREAMBLE = "Terraform encountered problems during initialisation"
 _MISSING_VARIABLE = re.compile(r'input variable "([^"]+)" is not set')
 _NAMED_VARIABLE = re.compile(r'\bvariable "([^"]+)"|\bvar\.([\w-]+)')
@@ -168,7 +170,9 @@ def provider_unavailable(item: Diagnostic, served: Sequence[str] = ()) -> Provid
     text = " ".join(item.detail.split()).partition(" To see which modules")[0]
     match = _PROVIDER.search(text) or _PROVIDER.search(item.summary)
     name = match.group(1).removeprefix("registry.terraform.io/") if match else "of the template"
-    reason = text.rpartition(f"for provider {name}: ")[2][:300].rstrip(".")
+    reason = textwrap.shorten(text.rpartition(f"for provider {name}: ")[2], _LONGEST_REASON, placeholder=" …").rstrip(
+        "."
+    )
     meant = [address for address in served if address.endswith("/" + name.rpartition("/")[2])]
     remedy = (
         f"Install a Stead plugin that serves {name}, put the provider into the mirror folder "

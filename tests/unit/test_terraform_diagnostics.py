@@ -1,0 +1,25 @@
+"""What Terraform reports, as people read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stead.terraform.diagnostics import Diagnostic, provider_unavailable
+
+LOOKUP = (
+    "could not connect to registry.terraform.io: failed to request discovery document: GET "
+    "https://registry.terraform.io/.well-known/terraform.json giving up after 4 attempt(s): Get "
+    '"https://registry.terraform.io/.well-known/terraform.json": dial tcp: lookup registry.terraform.io on '
+    "192.0.2.53:53: no such host"
+)
+
+
+@pytest.mark.parametrize(("said", "ends"), [(LOOKUP, "no such host)."), ("word " * 500, "word …).")])
+def test_why_a_provider_is_not_to_be_had_is_read_to_its_end(said: str, ends: str) -> None:
+    detail = (
+        f"Could not retrieve the list of available versions for provider example/crate: {said}\n\nTo see which modules"
+    )
+    failure = provider_unavailable(Diagnostic("error", "Failed to query available provider packages", detail))
+    assert failure.message.startswith("The provider example/crate is not available")
+    assert failure.message.endswith(ends)
+    assert len(failure.message) < 800

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from stead.api.errors import InvalidInput, RateLimited
 from stead.domain.names import folded
-from stead.services import secrets
+from stead.services import secrets, users
 from stead.testing.waiting import eventually
 
 PASSWORD = "correct horse battery"
@@ -88,3 +89,18 @@ def test_people_who_sign_in_at_once_wait_for_each_other(make_world: Callable[...
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(world.login, "eve", "right") for _ in range(8)]
         assert [one.result(60).status_code for one in answers] == [200] * 8
+
+
+def test_who_has_a_session_guesses_its_password_few_times(make_world: Callable[..., Any]) -> None:
+    """A stolen session or token must not be good for finding the password out, and for changing it."""
+    world = make_world(login_attempts=3)
+    user = world.local("luke")
+    actor = world.actor(user)
+    for number in range(3):
+        with pytest.raises(InvalidInput, match="The old password is wrong"):
+            users.set_password(world.core, actor, "me", f"guess {number}", "plum kettle orbit 91")
+    with pytest.raises(RateLimited):
+        users.set_password(world.core, actor, "me", PASSWORD, "plum kettle orbit 91")
+    world.clock.advance(301)
+    users.set_password(world.core, actor, "me", PASSWORD, "plum kettle orbit 91")
+    assert world.login("luke", "plum kettle orbit 91").status_code == 200

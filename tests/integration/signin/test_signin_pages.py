@@ -12,6 +12,7 @@ import pytest
 from stead.api.signin import AuthenticationFailed
 from stead.services.signin import administration
 
+PASSWORD = "correct horse battery"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -77,4 +78,20 @@ def test_what_a_test_found_and_what_to_do_are_two_sentences(world: Any, monkeypa
 
     monkeypatch.setattr(world.directory, "find", expired)
     tested = administration.test(world.core, world.actor(world.owner), "dir", "eve")
-    assert tested.problem == "the account has expired. Ask."
+    assert tested.problem == "the account has expired. Ask for time."
+
+
+def test_who_changes_their_password_stays_signed_in_and_all_else_ends(world: Any) -> None:
+    world.local("luke")
+    here, elsewhere = world.browser(), world.browser()
+    token = world.login("luke", PASSWORD).json["token"]
+    for browser in (here, elsewhere):
+        assert browser.post("/login", "/login", login="luke", password=PASSWORD).status_code == 303
+    typed = {"old": PASSWORD, "new": "plum kettle orbit 91", "again": "plum kettle orbit 91"}
+    changed = here.post("/settings/password", "/settings/password", **typed)
+    assert (changed.status_code, changed.location) == (303, "/settings/password")
+    assert "Other sessions were signed out" in text_of(here.get("/settings/password"))
+    assert here.whoami()["username"] == "luke"
+    assert elsewhere.whoami() is None
+    asked = world.app.test_client().get("/api/v2/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert asked.status_code == 401

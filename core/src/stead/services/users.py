@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stead.api.errors import Conflict, Forbidden, InvalidInput, NotFound
+from stead.api.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
 from stead.domain import names, rbac
 from stead.domain.records import Actor, Page, User
 from stead.domain.states import Role
-from stead.services import password_policy, rights, secrets, ssh
+from stead.services import authentication, password_policy, rights, secrets, ssh
 from stead.services.core import SYSTEM, Core, new_id
 from stead.services.ssh import SshKeys
 from stead.store import users as store
@@ -145,10 +145,15 @@ def set_roles(core: Core, actor: Actor, ref: str, roles: Iterable[Role]) -> User
     return resolve(core, actor, user.id)
 
 
-def set_password(core: Core, actor: Actor, ref: str, old: str | None, new: str) -> None:
+def set_password(
+    core: Core, actor: Actor, ref: str, old: str | None, new: str, *, keep_session: str | None = None
+) -> None:
     """Change a password: one's own with the old one, others' without, where the actor may.
 
-    Other sessions and all tokens of the user end.
+    All sessions and tokens of the user end.
+
+    :param keep_session: id of the session in which it is changed: it stays.
+    :raises RateLimited: too many wrong passwords were given for the old one.
     """
     user = get(core, actor, ref)
     own = user.id == actor.user_id
@@ -159,14 +164,22 @@ def set_password(core: Core, actor: Actor, ref: str, old: str | None, new: str) 
             f"{user.username} signs in with {user.provider} and has no password here.",
             remedy="Make it an account with a password first.",
         )
-    if own and (old is None or not secrets.password_matches(old, _password_hash(core, user.id))):
-        raise InvalidInput("The old password is wrong.", field="old")
+    if own:
+        _prove(core, user, old or "", actor.address)
     password_hash = secrets.hash_password(password_policy.check(core, new, user.username, user.email, user.name))
     with core.change(actor) as change:
         held(core, actor, user)
         store.update(user.id, password_hash=password_hash)
-        rights.end(change, user.id)
+        rights.end(change, user.id, but_session=keep_session)
         change.record("changed password", "user", user.id, user.username)
+
+
+def _prove(core: Core, user: User, password: str, address: str) -> None:
+    """Guesses count, too, where somebody has a session or a token already: it may be a stolen one."""
+    try:
+        authentication.verify_password(core, user.username, password, address)
+    except NotAuthenticated as error:
+        raise InvalidInput("The old password is wrong.", field="old") from error
 
 
 def update(core: Core, actor: Actor, ref: str, name: str | None = None, email: str | None = None) -> User:
@@ -206,11 +219,6 @@ def ssh_keys(core: Core, actor: Actor, ref: str = "me") -> SshKeys:
         raise NotFound(f"There is no user {ref}.")
     private = core.keyring.open(f"user-key:{user.id}", pair.sealed).decode()
     return SshKeys(pair.public_key, private)
-
-
-def _password_hash(core: Core, user_id: str) -> str | None:
-    with core.database.read():
-        return store.password_hash(user_id)
 
 
 def require_any(actor: Actor, action: rbac.Action) -> None:

@@ -60,7 +60,12 @@ def change_password() -> BaseResponse:
         if form.get("new", "") != form.get("again", ""):
             raise InvalidInput("The two passwords differ. Type the same one again.", field="again")
         users.set_password(
-            current_core(), current_actor(), current_actor().user_id, form.get("old", ""), form.get("new", "")
+            current_core(),
+            current_actor(),
+            current_actor().user_id,
+            form.get("old", ""),
+            form.get("new", ""),
+            keep_session=session_id(),
         )
     except SteadError as error:
         problems = problem_in(error)

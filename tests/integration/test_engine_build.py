@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stead.domain.statefile import journal_keys
 from stead.terraform.journal import JournalEntry
 from stead.testing.terraform import LAB, Workbench, workbench
 
@@ -232,6 +233,18 @@ def test_what_the_journal_knows_and_the_state_does_not_is_discarded(bench: Workb
         assert run.discard(lost)
     assert bench.platform.things == {}
     assert bench.journal.entries[key]["status"] == "deleted"
+
+
+def test_what_is_adopted_goes_on_under_the_key_that_it_carries(bench: Workbench) -> None:
+    """Its creation's leftovers under that key are known from the state then, and nobody removes them."""
+    template = 'resource "lab_thing" "a" {\n name = "kept"\n}'
+    bench.platform.things["kept"] = {"labels": {"stead.key": "key-of-before"}}
+    result = bench.apply(template)
+    assert journal_keys(result.state) == {"key-of-before"}
+    ((fresh, entry),) = bench.journal.entries.items()
+    assert bench.journal.calls == [("intend", fresh), ("deleted", fresh)]
+    assert entry["status"] == "deleted"
+    assert not bench.plan(template, state=result.state).has_changes
 
 
 def test_what_is_lost_is_discarded_even_by_a_run_that_removes_everything(bench: Workbench) -> None:

@@ -92,7 +92,7 @@ def _is_whole(state: bytes) -> bool:
         document = json.loads(state)
     except ValueError:
         return False
-    return isinstance(document, dict) and "version" in document
+    return isinstance(document, dict) and isinstance(document.get("serial"), int)
 
 
 def _value(variable: Variable, value: Any) -> Any:

@@ -162,6 +162,11 @@ class Thing(Resource, name="lab_thing", version=1):
         lab = _lab(context)
         lab.platform.hang(context) if lab.platform.faults.hang or lab.platform.faults.stubborn else None
         _raise(lab.platform.faults.on_create)
+        if self.name in lab.platform.things:
+            self.id = self.name
+            context.adopt(lab.platform.things[self.name]["labels"]["stead.key"])
+            self._settle()
+            return
         self.id = f"thing-{next(lab.platform.numbers)}"
         lab.platform.things[self.id] = {
             "labels": context.labels,

@@ -42,7 +42,10 @@ class Volume(Resource, name="docker_volume"):
     def _taken(self, context: Context, name: str) -> dict[str, Any] | None:
         """The workspace's own volume of this name, to keep. The engine would silently share anyone's."""
         found = self._inspect(context, name)
-        if found is None or same_workspace(found["Labels"], context.labels):
+        if found is None:
+            return None
+        if same_workspace(found["Labels"], context.labels):
+            context.adopt(found["Labels"].get(KEY) or context.key)
             return found
         if self._is_remnant(context, found):
             context.log(f"Volume {name} is empty and has no labels: an engine left it that died while it made it.")

@@ -213,6 +213,13 @@ class Context:
         """The labels that what is created must carry."""
         return self.build.labels(self.key)
 
+    def adopt(self, key: str) -> None:
+        """In ``create``, where the workspace has the thing already: it goes on under ``key``, which it carries.
+
+        Else the sweep would take it for what an earlier run has left, and remove it.
+        """
+        self.key = key
+
     def log(self, text: str, level: str = "info") -> None:
         """Write a line to the build log. ``level``: debug, info, warn or error."""
         self.sink(level, text)

@@ -76,10 +76,12 @@ def create(instance: Resource, link: Link) -> Any:
     except Exception as failure:  # noqa: BLE001 - boundary: a provider's code
         return _failed_create(instance, failure, link, key)
     raw, missing = settled(instance)
-    if key:
+    if context.key != key:
+        session.journal.deleted(key)
+    elif key:
         session.journal.created(key, instance.identity, json.dumps(as_json(raw)))
     diagnostics = [reports.of_unassigned(kind, path) for path in missing]
-    return _applied(raw, key, context, kind, diagnostics)
+    return _applied(raw, context.key, context, kind, diagnostics)
 
 
 def _failed_create(instance: Resource, failure: Exception, link: Link, key: str) -> Any:

@@ -136,7 +136,7 @@ class ServerProcess:
             logger.warning(
                 "no STUN on %s (%s): agents behind NAT will be relayed; set stun_address to a free UDP port",
                 self.settings.stun_address,
-                error.strerror,
+                error.strerror or error,
             )
             return None
         self._at_end("stun", transport.close)

@@ -85,5 +85,11 @@ def test_a_name_that_terraform_would_refuse_is_refused(tmp_path: Path, name: str
     assert not (tmp_path / "new").exists()
 
 
+def test_a_name_that_an_installed_plugin_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CliError, match="A plugin docker is installed here already"):
+        write("docker", Kind.PROVIDER, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_group_has_its_singular_too() -> None:
     assert "Write the folder of a plugin" in CliRunner().invoke(root, ["plugin", "new", "--help"]).output

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from stead.cli.failures import CliError
+from stead.plugins.discovery import GROUP
 
 SKELETONS = Path(__file__).parent / "skeletons"
 MODEL = "acme"
@@ -26,13 +28,17 @@ class Kind(StrEnum):
 def write(name: str, kind: Kind, folder: Path) -> list[Path]:
     """Write the plugin ``stead-NAME`` to ``folder``; returns its files.
 
-    :raises CliError: the name does not fit, or there is something in the folder already.
+    :raises CliError: the name does not fit or is taken, or there is something in the folder already.
     """
     if not NAME.fullmatch(name):
         raise CliError(
             f"{name!r} cannot be the name of a plugin.",
             reason="invalid_input",
             remedy="Use 2 to 31 lower-case letters and digits, the first a letter: Terraform's types begin with it.",
+        )
+    if entry_points(group=GROUP, name=name):
+        raise CliError(
+            f"A plugin {name} is installed here already.", reason="conflict", remedy="Choose a name of its own."
         )
     if folder.exists() and any(folder.iterdir()):
         raise CliError(

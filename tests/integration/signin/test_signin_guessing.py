@@ -82,7 +82,7 @@ def test_guesses_at_once_are_no_more_than_one_after_the_other(make_world: Callab
 
 def test_people_who_sign_in_at_once_wait_for_each_other(make_world: Callable[..., Any], make_person: Any) -> None:
     """More at once than failures are borne: nobody failed, so all come in."""
-    world = make_world(login_attempts=2)
+    world = make_world(login_attempts=4)
     world.directory.add(make_person("eve"))
     world.directory.passwords["eve"] = "right"
     assert world.login("eve", "right").status_code == 200

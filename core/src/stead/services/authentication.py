@@ -69,12 +69,12 @@ def slow_down(core: Core, account: str, address: str, under_way: int = 0) -> boo
         on_account, from_address = credentials.failures(
             account, address, core.clock.now() - timedelta(seconds=settings.login_window)
         )
-    too_many = on_account >= settings.login_attempts
-    if too_many or from_address >= settings.login_attempts * FIRST_ATTEMPTS_PER_ADDRESS:
+    room = settings.login_attempts - on_account
+    if room <= 0 or from_address >= settings.login_attempts * FIRST_ATTEMPTS_PER_ADDRESS:
         raise RateLimited(
             "Too many failed logins.", remedy=f"Try again in {max(1, round(settings.login_window / 60))} minutes."
         )
-    return on_account + under_way < settings.login_attempts
+    return under_way < room
 
 
 def note_failure(core: Core, account: str, address: str, user: User | None) -> None:

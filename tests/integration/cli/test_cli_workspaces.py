@@ -130,6 +130,14 @@ def test_a_template_that_is_wrong_says_where(owner: Any, tmp_path: Path) -> None
     assert owner.run("templates", "versions", "broken").code == 4
 
 
+def test_a_name_that_no_template_can_have_is_refused_before_the_import(owner: Any, tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text("locals {}\n")
+    result = owner.run("templates", "push", "bad name", "-d", str(tmp_path), "--yes")
+    assert result.code == 2
+    assert "bad name" in result.err
+    assert "Import" not in result.err + result.out
+
+
 def test_a_folder_without_terraform_is_not_uploaded(owner: Any, tmp_path: Path) -> None:
     result = owner.run("templates", "push", "empty", "-d", str(tmp_path), "--yes")
     assert result.code == 2

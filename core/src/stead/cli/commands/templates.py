@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from stead.api.errors import InvalidInput
 from stead.cli.archive import pack, unpack
 from stead.cli.client import Client, Json, pages, segment
 from stead.cli.failures import CliError, usage_error
@@ -17,6 +18,7 @@ from stead.cli.lazy import Group
 from stead.cli.output import confirm, is_interactive, say, show, table, when
 from stead.cli.parameters import parse_pairs
 from stead.cli.progress import finish_job
+from stead.domain.names import check_template_name
 
 
 @click.group(cls=Group)
@@ -115,6 +117,7 @@ def push(
     name = name or (starter.rpartition("/")[2] if starter else directory.resolve().name)
     template = _find(server, name)
     if template is None:
+        _check_name(name)
         confirm_new(name, yes)
     fields = {
         "name": version_name,
@@ -134,6 +137,14 @@ def push(
         {"template": server.get(f"/templates/{template['id']}"), "version": version},
         lambda: f"Pushed {version['name']} of {name}. Next: stead create NAME --template {name}",
     )
+
+
+def _check_name(name: str) -> None:
+    """Before the import, which takes its time and would leave a version without a template."""
+    try:
+        check_template_name(name)
+    except InvalidInput as error:
+        raise CliError(error.message, reason=error.reason, field=error.field, remedy=error.remedy) from None
 
 
 def confirm_new(name: str, yes: bool) -> None:

@@ -161,6 +161,7 @@ resource "docker_container" "workspace" {
   image    = docker_image.workspace.image_id
   name     = "stead-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}"
   hostname = lower(data.coder_workspace.me.name)
+  restart  = "on-failure" # of the agent, which comes back then
   memory   = data.coder_parameter.memory.value * 1024
   cpus     = data.coder_parameter.cpus.value == "0" ? null : data.coder_parameter.cpus.value
   init     = true

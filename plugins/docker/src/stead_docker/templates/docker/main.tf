@@ -68,6 +68,7 @@ resource "docker_container" "workspace" {
   image    = data.coder_parameter.image.value
   name     = "stead-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}"
   hostname = lower(data.coder_workspace.me.name)
+  restart  = "on-failure" # of the agent, which comes back then
 
   # In the container, localhost is the container. The server is on the engine's machine.
   entrypoint = ["sh", "-c", replace(coder_agent.main.init_script, "/localhost|127\\.0\\.0\\.1/", "host.docker.internal")]

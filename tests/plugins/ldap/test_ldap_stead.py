@@ -25,7 +25,9 @@ from stead.testing.slapd import (
     MEMBER_OF,
     READER,
     READER_PASSWORD,
+    Item,
     Slapd,
+    entry_uuid,
     group,
     group_dn,
     own_slapd,
@@ -68,8 +70,11 @@ class World:
 
     def add(self, uid: str, in_group: str = "developers") -> None:
         """Somebody who is in the directory, on both servers, in a group of their own below another."""
+        somebody = person(uid)
+        # The same person on both: after a fail-over they are not somebody else.
+        identified = Item(somebody.dn, {**somebody.attributes, "entryUUID": entry_uuid(somebody.dn)})
         for server in self.servers:
-            server.add(person(uid), group(f"of-{uid}", person_dn(uid)))
+            server.add(identified, group(f"of-{uid}", person_dn(uid)))
             server.change(group_dn(in_group), member=[person_dn("alice"), group_dn(f"of-{uid}")])
 
     def token(self, uid: str, password: str = "") -> httpx.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stead.terraform.diagnostics import Diagnostic, provider_unavailable
+from stead.terraform.diagnostics import Diagnostic, failure_of, provider_unavailable
 
 LOOKUP = (
     "could not connect to registry.terraform.io: failed to request discovery document: GET "
@@ -23,3 +23,10 @@ def test_why_a_provider_is_not_to_be_had_is_read_to_its_end(said: str, ends: str
     assert failure.message.startswith("The provider example/crate is not available")
     assert failure.message.endswith(ends)
     assert len(failure.message) < 800
+
+
+def test_a_plugin_that_did_not_load_is_named_where_a_provider_is_missing() -> None:
+    missing = Diagnostic("error", "Failed to query available provider packages", "for provider example/crate: no")
+    assert "rocket" not in str(failure_of([missing], "initializing"))
+    told = failure_of([missing], "initializing", broken=("rocket",))
+    assert "Did rocket bring it? That did not load: stead plugins list says why." in str(told)

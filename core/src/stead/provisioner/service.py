@@ -8,9 +8,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from stead.api.errors import SteadError
-from stead.plugins import PluginRegistry
+from stead.plugins import PluginRegistry, StatusKind
 from stead.protocol.frames import LinkLost
 from stead.protocol.messages import Beat, Cancel, Claim, Message, ProcessSettings, Wake, Welcome
 from stead.provisioner import recovery
@@ -175,7 +176,8 @@ class Provisioner:
 def open_workshop(link: Link, welcome: Welcome, plugins: PluginRegistry) -> Workshop:
     """The engine with the plugins' providers, as the settings say."""
     settings = welcome.settings
-    engine = Engine(_options(settings), providers=plugins.providers())
+    broken = tuple(status.name for status in plugins.status() if status.status is StatusKind.FAILED)
+    engine = Engine(replace(_options(settings), broken=broken), providers=plugins.providers())
     return Workshop(welcome.provisioner_id, welcome.deployment_id, settings, link, plugins, engine)
 
 

@@ -83,17 +83,19 @@ def failure_of(
     stage: str,
     failures: Sequence[SteadError] = (),
     served: Sequence[str] = (),
+    broken: Sequence[str] = (),
 ) -> SteadError:
     """The failure that these diagnostics of a failed step mean.
 
     :param stage: ``initializing``, ``planning`` or ``applying``.
     :param failures: what our providers raised during the step.
     :param served: full addresses of the providers that plugins serve.
+    :param broken: names of plugins that did not load.
     """
     errors = errors_among(diagnostics)
     if not errors:
         return BuildFailure(f"Terraform failed while {stage} and did not say why.")
-    failure = _from_provider(errors, failures) or _from_terraform(errors, stage, served)
+    failure = _from_provider(errors, failures) or _from_terraform(errors, stage, served, broken)
     if isinstance(failure, BuildFailure):
         failure.details = tuple(errors)
     return failure
@@ -112,14 +114,16 @@ def _from_provider(errors: Sequence[Diagnostic], failures: Sequence[SteadError])
     return None
 
 
-def _from_terraform(errors: Sequence[Diagnostic], stage: str, served: Sequence[str]) -> SteadError:
+def _from_terraform(
+    errors: Sequence[Diagnostic], stage: str, served: Sequence[str], broken: Sequence[str]
+) -> SteadError:
     first = errors[0]
     variable = _variable_of(first)
     if variable:
         return _variable_failure(first, variable)
     missing = [item for item in errors if item.summary.startswith(_PROVIDER_SUMMARIES)]
     if missing:
-        return provider_unavailable(missing[0], served)
+        return provider_unavailable(missing[0], served, broken)
     if first.file:
         rest = len(errors) - 1
         count = f"is {rest} more error" if rest == 1 else f"are {rest} more errors"
@@ -162,10 +166,13 @@ def _remedy(item: Diagnostic) -> str:
     return "Correct the template and import it again."
 
 
-def provider_unavailable(item: Diagnostic, served: Sequence[str] = ()) -> ProviderUnavailable:
+def provider_unavailable(
+    item: Diagnostic, served: Sequence[str] = (), broken: Sequence[str] = ()
+) -> ProviderUnavailable:
     """Terraform can get a provider neither from a plugin nor from anywhere else.
 
     :param served: full addresses of the providers that plugins serve; one of them may have been meant.
+    :param broken: names of plugins that did not load; one of them may bring it.
     """
     text = " ".join(item.detail.split()).partition(" To see which modules")[0]
     match = _PROVIDER.search(text) or _PROVIDER.search(item.summary)
@@ -181,6 +188,9 @@ def provider_unavailable(item: Diagnostic, served: Sequence[str] = ()) -> Provid
     if meant:
         source = meant[0].removeprefix("registry.terraform.io/")
         remedy = f"If {source} is meant, write it as source in required_providers. Otherwise: {remedy}"
+    if broken:
+        names = " and ".join(broken)
+        remedy = f"Did {names} bring it? That did not load: stead plugins list says why. Otherwise: {remedy}"
     return ProviderUnavailable(
         f"The provider {name} is not available: no plugin serves it here, and Terraform could not install "
         f"it ({reason}).",

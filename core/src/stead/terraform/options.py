@@ -18,6 +18,7 @@ class EngineOptions:
     :param cli_config: an administrator's Terraform CLI configuration, used as it is in place of ours.
     :param warm: number of processes kept ready.
     :param grace: seconds between asking Terraform to stop and ending it.
+    :param broken: names of plugins that did not load, and may bring a provider that is missing then.
     :param environment: variables that Terraform and original providers see (``AWS_PROFILE`` ...).
     """
 
@@ -28,4 +29,5 @@ class EngineOptions:
     cli_config: Path | None = None
     warm: int = 1
     grace: float = 20.0
+    broken: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -270,7 +270,7 @@ class Run:
                 remedy="See the build log; if the machine ran out of memory, give it more or run fewer builds.",
             )
         failure = self._full_disk(outcome) or failure_of(
-            self._narrator.diagnostics, stage, self._session.failures, self._child.addresses
+            self._narrator.diagnostics, stage, self._session.failures, self._child.addresses, self._options.broken
         )
         if stage != "applying":
             raise failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ PLATFORMS = {"fine": Platform, "lacking": Lacking, "broken": Broken}
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Three platforms of one plugin, and no other; an empty settings file."""
+    """Three platforms of one plugin, and no other; an empty settings file, nothing in the environment."""
 
     class Plugin:
         @hookimpl
@@ -39,6 +40,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
                 for name, kind in PLATFORMS.items()
             ]
 
+    for name in [name for name in os.environ if name.startswith("STEAD_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr("stead.plugins.discovery.installed", list)
     monkeypatch.setattr(
         credentials,
